@@ -1,0 +1,109 @@
+"""kokeilu: randomised field experiments from register to report.
+
+plan → register → draw → balance → outcomes → effects → report, with the design travelling along the chain.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kokeilu import datasets as datasets
+    from kokeilu import errors as errors
+    from kokeilu import testing as testing
+    from kokeilu.assign.adopt import adopt as adopt
+    from kokeilu.assign.bernoulli import Bernoulli as Bernoulli
+    from kokeilu.assign.clustered import Clustered as Clustered
+    from kokeilu.assign.complete import Complete as Complete
+    from kokeilu.assign.randomise import randomise as randomise
+    from kokeilu.assign.stratified import Stratified as Stratified
+    from kokeilu.assign.verify import verify as verify
+    from kokeilu.balance.table import check_balance as check_balance
+    from kokeilu.core.arms import Arm as Arm
+    from kokeilu.core.arms import Arms as Arms
+    from kokeilu.core.arms import arms as arms
+    from kokeilu.core.assignment import Assignment as Assignment
+    from kokeilu.core.lottery import all_assignments as all_assignments
+    from kokeilu.core.lottery import redraws as redraws
+    from kokeilu.core.lottery import shares_of as shares_of
+    from kokeilu.core.registry import register as register
+    from kokeilu.core.view import align as align
+    from kokeilu.estimate.effects import estimate_effects as estimate_effects
+    from kokeilu.estimate.families import Bonferroni as Bonferroni
+    from kokeilu.estimate.families import Holm as Holm
+    from kokeilu.estimate.means import DifferenceInMeans as DifferenceInMeans
+    from kokeilu.estimate.randomisation import randomisation_test as randomisation_test
+    from kokeilu.estimate.regression import Regression as Regression
+    from kokeilu.estimate.spec import RandomisationTest as RandomisationTest
+    from kokeilu.io.files import load as load
+    from kokeilu.io.files import save as save
+    from kokeilu.plan.deviations import Deviation as Deviation
+    from kokeilu.plan.files import load_plan as load_plan
+    from kokeilu.plan.files import save_plan as save_plan
+    from kokeilu.plan.plan import Plan as Plan
+    from kokeilu.plan.run import analyse as analyse
+    from kokeilu.plan.run import enrol as enrol
+    from kokeilu.plan.terms import Analysis as Analysis
+    from kokeilu.plan.terms import Outcome as Outcome
+    from kokeilu.power.models import Mean as Mean
+    from kokeilu.power.models import Proportion as Proportion
+
+_PLACES = {
+    "Analysis": "plan.terms",
+    "Arm": "core.arms",
+    "Arms": "core.arms",
+    "Assignment": "core.assignment",
+    "Bernoulli": "assign.bernoulli",
+    "Bonferroni": "estimate.families",
+    "Clustered": "assign.clustered",
+    "Complete": "assign.complete",
+    "Deviation": "plan.deviations",
+    "DifferenceInMeans": "estimate.means",
+    "Holm": "estimate.families",
+    "Mean": "power.models",
+    "Outcome": "plan.terms",
+    "Plan": "plan.plan",
+    "Proportion": "power.models",
+    "RandomisationTest": "estimate.spec",
+    "Regression": "estimate.regression",
+    "Stratified": "assign.stratified",
+    "adopt": "assign.adopt",
+    "align": "core.view",
+    "all_assignments": "core.lottery",
+    "analyse": "plan.run",
+    "arms": "core.arms",
+    "check_balance": "balance.table",
+    "enrol": "plan.run",
+    "estimate_effects": "estimate.effects",
+    "load": "io.files",
+    "load_plan": "plan.files",
+    "randomisation_test": "estimate.randomisation",
+    "randomise": "assign.randomise",
+    "redraws": "core.lottery",
+    "register": "core.registry",
+    "save": "io.files",
+    "save_plan": "plan.files",
+    "shares_of": "core.lottery",
+    "verify": "assign.verify",
+}
+_PACKAGES = ("datasets", "errors", "testing")
+
+__version__ = "0.1.0"
+__all__ = ["__version__", *sorted({*_PLACES, *_PACKAGES})]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that `import kokeilu` stays light."""
+    if name in _PLACES:
+        value = getattr(import_module(f"kokeilu.{_PLACES[name]}"), name)
+    elif name in _PACKAGES:
+        value = import_module(f"kokeilu.{name}")
+    else:
+        raise AttributeError(f"module 'kokeilu' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

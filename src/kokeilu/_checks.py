@@ -1,0 +1,107 @@
+"""Argument checks that return the value: the one place where common messages are worded."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+from kokeilu.errors import DesignError, KokeiluError
+
+__all__ = [
+    "between",
+    "choice",
+    "count_of",
+    "exact_share",
+    "name_list",
+    "near_match",
+    "positive_int",
+    "unknown_name",
+]
+
+
+def near_match(name: str, known: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?" for the nearest known name, or an empty string."""
+    lowered = {str(k).casefold(): str(k) for k in known}
+    hits = difflib.get_close_matches(str(name).casefold(), lowered, n=1, cutoff=0.6)
+    return f" Did you mean {lowered[hits[0]]!r}?" if hits else ""
+
+
+def unknown_name(
+    name: str, known: Sequence[str], *, what: str, where: str, error: type[KokeiluError] = DesignError
+) -> KokeiluError:
+    """Word the error for a name that does not exist; the caller raises it."""
+    shown = ", ".join(repr(k) for k in list(known)[:12]) + (", …" if len(known) > 12 else "")
+    return error(f"{where} has no {what} {name!r}.{near_match(name, known)} It has: {shown or 'none'}.")
+
+
+def choice(value: str, allowed: Sequence[str], *, name: str) -> str:
+    """Return value when it is one of the allowed words."""
+    if value not in allowed:
+        options = ", ".join(repr(a) for a in allowed)
+        raise DesignError(f"{name} must be one of {options}; got {value!r}.{near_match(str(value), allowed)}")
+    return value
+
+
+def between(value: float, low: float, high: float, *, name: str, closed: bool = False) -> float:
+    """Return value as a float when low < value < high (or low <= value <= high when closed)."""
+    number = _number(value, name)
+    inside = low <= number <= high if closed else low < number < high
+    if not inside:
+        brackets = "[]" if closed else "()"
+        raise DesignError(f"{name} must lie in {brackets[0]}{low:g}, {high:g}{brackets[1]}; got {number:g}.")
+    return number
+
+
+def _number(value: object, name: str) -> float:
+    if isinstance(value, bool) or (not isinstance(value, (int, float, Fraction)) and not hasattr(value, "__float__")):
+        raise DesignError(f"{name} must be a number; got {type(value).__name__}.")
+    return float(value)
+
+
+def positive_int(value: int, *, name: str, least: int = 1) -> int:
+    """Return value as an int when it is a whole number of at least `least`."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise DesignError(f"{name} must be a whole number; got {type(value).__name__}.")
+    number = value.__index__()
+    if number < least:
+        raise DesignError(f"{name} must be at least {least}; got {number}.")
+    return number
+
+
+def name_list(value: str | Iterable[str] | None, *, name: str) -> tuple[str, ...]:
+    """Return one name or several as a tuple of distinct, non-empty texts."""
+    if value is None:
+        return ()
+    names = (value,) if isinstance(value, str) else tuple(value)
+    for item in names:
+        if not isinstance(item, str) or not item:
+            raise DesignError(f"{name} must be column names (text); got {type(item).__name__}.")
+    if len(set(names)) != len(names):
+        raise DesignError(f"{name} names a column twice: {', '.join(repr(n) for n in names)}.")
+    return names
+
+
+def exact_share(value: object, *, name: str) -> Fraction:
+    """Return a share as an exact fraction: 2, 0.2 (read as 1/5), "1/3", Fraction or Decimal.
+
+    A float is read as it prints, so 0.1 is one tenth and not the nearest binary fraction.
+    """
+    text = str(value).strip() if isinstance(value, (int, float, str, Fraction)) or hasattr(value, "__float__") else ""
+    share: Fraction | None = None
+    if not isinstance(value, bool):
+        try:
+            share = Fraction(text)
+        except (ValueError, ZeroDivisionError):
+            share = None
+    if share is None:
+        raise DesignError(f"the share of {name} must be a number such as 1, 0.25 or '1/3'.")
+    if share < 0:
+        raise DesignError(f"the share of {name} is negative; shares are 0 or more.")
+    return share
+
+
+def count_of(number: int, one: str, many: str | None = None) -> str:
+    """Return "1 person", "2 people", "3 strata": the number and its noun."""
+    plural = many or {"person": "people", "stratum": "strata"}.get(one, one + "s")
+    return f"{number:,} {one if number == 1 else plural}"

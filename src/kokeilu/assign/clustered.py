@@ -1,0 +1,149 @@
+"""Draws of whole clusters: households, offices, municipalities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from kokeilu._checks import count_of, name_list
+from kokeilu._kernels.streams import Stream
+from kokeilu.core.arms import Arms
+from kokeilu.core.lottery import cells_of, shares_of
+from kokeilu.core.population import Population, first_members
+from kokeilu.core.protocols import Cells, Codes, Countable, Floats, Ints, Lottery, Mechanism
+from kokeilu.core.registry import register
+from kokeilu.errors import DesignError
+
+__all__ = ["Clustered"]
+
+
+@register("clustered")
+@dataclass(frozen=True, slots=True)
+class Clustered:
+    """Let another mechanism draw clusters instead of people; everybody in a cluster gets its arm.
+
+    Parameters
+    ----------
+    base : Mechanism
+        The rule by which clusters are drawn; its strata must be constant within clusters.
+    by : str
+        The column that names the cluster.
+
+    Raises
+    ------
+    DesignError
+        On binding, where a cluster has people in several strata.
+
+    Examples
+    --------
+    >>> import kokeilu as kk
+    >>> offices = kk.Clustered(kk.Stratified(kk.arms(control=1, coaching=1), by="region"), by="employment_office")
+    >>> offices.describe()
+    'Whole clusters by employment_office. Stratified by region, leftovers balanced: control 1/2, coaching 1/2.'
+    """
+
+    base: Mechanism
+    _: KW_ONLY
+    by: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.base, Mechanism):
+            raise DesignError(
+                "Clustered needs a mechanism to draw the clusters, such as Complete(...) or Stratified(...)."
+            )
+        names = name_list(self.by, name="by")
+        if len(names) != 1:
+            raise DesignError("Clustered takes one column in `by`: the name of the cluster.")
+        if names[0] in self.base.columns():
+            raise DesignError(f"{names[0]!r} is both the cluster and a stratum. Strata are made of several clusters.")
+        object.__setattr__(self, "by", names[0])
+
+    @property
+    def arms(self) -> Any:
+        """The arms of the base."""
+        return getattr(self.base, "arms")  # noqa: B009
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the cluster column and those of the base."""
+        return (*self.base.columns(), self.by)
+
+    def bind(self, population: Population) -> Lottery:
+        """Bind to a population."""
+        clusters, membership = population.collapse(self.by, self.base.columns())
+        return ClusteredLottery(base=self.base.bind(clusters), membership=membership, name=self.by)
+
+    def as_realised(self, population: Population, codes: Codes) -> Clustered:
+        """Return the design with the numbers of clusters as they fell."""
+        clusters, membership = population.collapse(self.by, self.base.columns())
+        base = getattr(self.base, "as_realised", None)
+        first = first_members(membership, len(clusters))
+        if base is None or (codes != codes[first][membership]).any():
+            return self
+        return replace(self, base=base(clusters, codes[first]))
+
+    def describe(self) -> str:
+        """Say the rule in one sentence."""
+        return f"Whole clusters by {self.by}. {self.base.describe()}"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ClusteredLottery:
+    """A lottery of clusters, seen from the people."""
+
+    base: Lottery
+    membership: Ints
+    name: str
+
+    @property
+    def arms(self) -> Arms:
+        """The arms."""
+        return self.base.arms
+
+    @property
+    def n_units(self) -> int:
+        """Number of people."""
+        return len(self.membership)
+
+    def draw(self, stream: Stream, size: int) -> Codes:
+        """Return draws, shape (size, n)."""
+        return self.base.draw(stream, size)[:, self.membership]
+
+    def shares(self) -> Floats:
+        """Return the shares of each person's cluster, shape (n, arms)."""
+        return shares_of(self.base)[self.membership]
+
+    def cells(self) -> Cells:
+        """Return the strata of the clusters, and the clusters."""
+        inner = cells_of(self.base)
+        clusters = self.membership if inner.clusters is None else inner.clusters[self.membership]
+        return Cells(
+            strata=inner.strata[self.membership],
+            clusters=clusters,
+            fixed=inner.fixed,
+            names=inner.names,
+            cluster_name=inner.cluster_name or self.name,
+        )
+
+    def count(self) -> int | None:
+        """Return the number of assignments of clusters."""
+        return self.base.count() if isinstance(self.base, Countable) else None
+
+    def every(self) -> Iterator[tuple[Codes, Floats]]:
+        """Yield every assignment with its probability."""
+        if not isinstance(self.base, Countable):
+            raise DesignError("the lottery of the clusters cannot list its assignments.")
+        for codes, chances in self.base.every():
+            yield codes[:, self.membership], chances
+
+    def problem(self, codes: Codes) -> str | None:
+        """Say why an allocation is not one that this lottery can give; None where it is."""
+        first = first_members(self.membership, self.base.n_units)
+        split = len(np.unique(self.membership[codes != codes[first][self.membership]]))
+        if split:
+            verb = "has" if split == 1 else "have"
+            return f"{count_of(split, 'cluster')} of {self.base.n_units:,} {verb} people in several arms"
+        check = getattr(self.base, "problem", None)
+        return check(codes[first]) if check else None

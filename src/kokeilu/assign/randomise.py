@@ -1,0 +1,62 @@
+"""The draw."""
+
+from __future__ import annotations
+
+from kokeilu._kernels.streams import Seed
+from kokeilu.core.assignment import DRAW_STREAM, Assignment
+from kokeilu.core.protocols import Mechanism
+from kokeilu.core.table import read_population
+from kokeilu.errors import DesignError
+
+__all__ = ["check_design", "randomise"]
+
+
+def check_design(design: object) -> Mechanism:
+    """Return the design when it is a mechanism."""
+    if not isinstance(design, Mechanism):
+        raise DesignError(
+            f"design must be a mechanism such as Stratified(...) or Complete(...); got {type(design).__name__}."
+        )
+    return design
+
+
+def randomise(table: object, design: Mechanism, *, id: str, seed: str | int | bytes) -> Assignment:
+    """Draw the people of a register into arms, so that anyone with the register and the seed gets the same draw.
+
+    Row order, the kind of the columns (text, categories, labelled) and the table library never change the draw.
+
+    Parameters
+    ----------
+    table : pandas, pyarrow or Arrow-capable table
+        The register: one row for each person.
+    design : Mechanism
+        The rule, such as ``Stratified(arms(control=1, coaching=1), by="region")``.
+    id : str
+        The column that names each person once.
+    seed : str, int or bytes
+        Published, and not of your choosing. There is no default.
+
+    Returns
+    -------
+    Assignment
+
+    Raises
+    ------
+    SeedError, DesignError, ColumnError, DataError
+        Without a seed; with a design that the register cannot carry; for absent columns; for missing or repeated
+        ids and missing strata. Nobody is dropped silently.
+
+    Examples
+    --------
+    >>> import kokeilu as kk
+    >>> seekers = kk.datasets.job_seekers(1_000, seed="example")
+    >>> design = kk.Stratified(kk.arms(control=1, coaching=1), by="long_term")
+    >>> kk.randomise(seekers, design, id="person_id", seed="lottery of 21 November 2026: 4 11 19 23 30").counts()
+    {'control': 500, 'coaching': 500}
+    """
+    source = Seed.of(seed)
+    mechanism = check_design(design)
+    population, _ = read_population(table, id=id, columns=mechanism.columns())
+    lottery = mechanism.bind(population)
+    codes = lottery.draw(source.stream(DRAW_STREAM), 1)[0]
+    return Assignment(mechanism=mechanism, population=population, lottery=lottery, codes=codes, seed=source)

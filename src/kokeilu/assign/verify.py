@@ -1,0 +1,138 @@
+"""Replaying a draw and naming what differs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kokeilu._checks import count_of
+from kokeilu.core.assignment import DRAW_STREAM, Assignment
+from kokeilu.core.population import Population
+from kokeilu.core.results import Rows, text_table
+from kokeilu.core.table import read_population
+from kokeilu.errors import DesignError
+
+__all__ = ["Check", "Verification", "verify"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One check of a verification: its name, whether it holds (None: could not be made), and the finding."""
+
+    check: str
+    holds: bool | None
+    finding: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification(Rows):
+    """The checks of one replay.
+
+    Attributes
+    ----------
+    checks : tuple of Check
+    fingerprint : str
+        Fingerprint of the assignment that was checked.
+    """
+
+    checks: tuple[Check, ...]
+    fingerprint: str
+
+    @property
+    def verified(self) -> bool:
+        """True where every check was made and holds."""
+        return all(check.holds for check in self.checks)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one row for each check."""
+        word = {True: "holds", False: "DIFFERS", None: "not possible"}
+        return [{"check": c.check, "result": word[c.holds], "finding": c.finding} for c in self.checks]
+
+    def __str__(self) -> str:
+        verdict = "VERIFIED: the replay gives the same draw." if self.verified else "NOT VERIFIED."
+        return "\n".join([verdict, text_table(self.rows()), f"fingerprint {self.fingerprint}"])
+
+
+def verify(assignment: Assignment, table: object) -> Verification:
+    """Replay a draw from its register and seed, and name what differs.
+
+    Parameters
+    ----------
+    assignment : Assignment
+    table : pandas, pyarrow or Arrow-capable table
+        The register as it was frozen, in any row order.
+
+    Returns
+    -------
+    Verification
+        ``.verified`` is True where people, columns and arms are all the same. Counts only, nobody is named.
+
+    Raises
+    ------
+    ColumnError, DataError
+        Where the table lacks the id or a column of the design, or cannot be read.
+
+    Examples
+    --------
+    >>> import kokeilu as kk
+    >>> seekers = kk.datasets.job_seekers(1_000, seed="example")
+    >>> design = kk.Complete(kk.arms(control=1, coaching=1))
+    >>> assignment = kk.randomise(seekers, design, id="person_id", seed="published")
+    >>> kk.verify(assignment, seekers).verified
+    True
+    """
+    population, _ = read_population(table, id=assignment.id_name, columns=assignment.mechanism.columns())
+    checks = [_people(assignment, population)]
+    if checks[0].holds:
+        checks += [_columns(assignment, population), _replay(assignment, population)]
+    else:
+        checks.append(Check(check="draw", holds=None, finding="the register has other people, so no replay was made"))
+    return Verification(checks=tuple(checks), fingerprint=assignment.fingerprint)
+
+
+def _people(assignment: Assignment, population: Population) -> Check:
+    ours, theirs = assignment.ids, population.ids
+    if ours.kind != theirs.kind:
+        return Check(
+            check="people",
+            holds=False,
+            finding=f"the assignment's ids are {ours.kind}, the register's {theirs.kind}",
+        )
+    gone = int((theirs.find(ours.values) < 0).sum())
+    new = int((ours.find(theirs.values) < 0).sum())
+    if gone or new:
+        finding = f"{count_of(gone, 'person', 'people')} of the draw not in the register, {new:,} new in the register"
+        return Check(check="people", holds=False, finding=finding)
+    return Check(check="people", holds=True, finding=f"the same {len(ours):,} people")
+
+
+def _columns(assignment: Assignment, population: Population) -> Check:
+    changed = []
+    for name, was in assignment.population.factors.items():
+        now = population.factors[name]
+        before, after = np.array(was.levels, dtype=object), np.array(now.levels, dtype=object)
+        moved = int((before[was.codes] != after[now.codes]).sum())
+        if moved:
+            changed.append(f"{name!r} differs for {count_of(moved, 'person', 'people')}")
+    same = "no columns used" if not assignment.population.factors else "the columns of the design are the same"
+    return Check(check="columns", holds=not changed, finding="; ".join(changed) or same)
+
+
+def _replay(assignment: Assignment, population: Population) -> Check:
+    if assignment.seed is None:
+        return Check(check="draw", holds=None, finding="made elsewhere: there is no seed to replay")
+    try:
+        lottery = assignment.mechanism.bind(population)
+    except DesignError as error:
+        return Check(check="draw", holds=False, finding=f"the design does not fit the register: {error}")
+    codes = lottery.draw(assignment.seed.stream(DRAW_STREAM), 1)[0]
+    moved = int((codes != assignment.codes).sum())
+    if moved:
+        return Check(
+            check="draw",
+            holds=False,
+            finding=f"the replay gives another arm to {count_of(moved, 'person')}",
+        )
+    return Check(check="draw", holds=True, finding=f"all {len(codes):,} people get the same arm")

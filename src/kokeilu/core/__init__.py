@@ -1,0 +1,1 @@
+"""The vocabulary: arms, population, lottery, assignment, view, results."""

@@ -1,0 +1,133 @@
+"""One realised draw, with all that is needed to repeat and to analyse it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kokeilu._kernels.streams import Seed, Stream, digest
+from kokeilu.core.arms import Arms
+from kokeilu.core.canonical import fingerprint
+from kokeilu.core.population import Ids, Population, frozen_array
+from kokeilu.core.protocols import Codes, Lottery, Mechanism
+from kokeilu.core.registry import encode
+from kokeilu.core.results import text_table
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["Assignment"]
+
+DRAW_STREAM = "assign"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Assignment:
+    """Who got which arm, and the lottery that decided it.
+
+    Attributes
+    ----------
+    mechanism : Mechanism
+        The registered rule.
+    population : Population
+        The people in the order of their ids, with the columns the rule used.
+    lottery : Lottery
+        The rule bound to the population.
+    codes : int8 array, shape (n,)
+        Position of each person's arm in `arms`, in the order of `ids`.
+    seed : Seed or None
+        The published seed; None for an allocation made elsewhere.
+    plan_fingerprint : str or None
+        Fingerprint of the plan under which the draw was made.
+    """
+
+    mechanism: Mechanism
+    population: Population
+    lottery: Lottery
+    codes: Codes
+    seed: Seed | None
+    plan_fingerprint: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "codes", frozen_array(np.ascontiguousarray(self.codes, dtype=np.int8)))
+
+    @property
+    def arms(self) -> Arms:
+        """The arms, the reference first."""
+        return self.lottery.arms
+
+    @property
+    def ids(self) -> Ids:
+        """The sorted ids."""
+        return self.population.ids
+
+    @property
+    def id_name(self) -> str:
+        """The column of the ids."""
+        return self.population.id_name
+
+    @property
+    def frame_fingerprint(self) -> str:
+        """SHA-256 of the ids and the columns that the rule used."""
+        return self.population.fingerprint()
+
+    @property
+    def design_fingerprint(self) -> str:
+        """SHA-256 of the rule's canonical JSON."""
+        return fingerprint(encode(self.mechanism))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of frame, rule, seed and result."""
+        seed = "" if self.seed is None else self.seed.kind + self.seed.text
+        head = (self.frame_fingerprint, self.design_fingerprint, seed, self.plan_fingerprint or "")
+        return digest(*(part.encode("utf-8") for part in head), self.codes.tobytes()).hex()
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def stream(self, name: str) -> Stream:
+        """Return the stream of this name: of the published seed, or of the fingerprint when adopted."""
+        seed = self.seed if self.seed is not None else Seed.of(self.fingerprint)
+        return seed.stream(name)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of people in each arm."""
+        n = np.bincount(self.codes, minlength=len(self.arms))
+        return {arm.name: int(k) for arm, k in zip(self.arms, n, strict=True)}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one row for each arm: its share, the number of people expected and drawn."""
+        expected = self._expected()
+        return [
+            {"arm": arm.name, "share": str(arm.share), "expected": float(mean), "people": count}
+            for arm, mean, count in zip(self.arms, expected, self.counts().values(), strict=True)
+        ]
+
+    def _expected(self) -> list[float]:
+        from kokeilu.core.lottery import shares_of
+
+        return [float(x) for x in shares_of(self.lottery, self.stream("shares")).sum(axis=0)]
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return a DataFrame with the id, the arm and the columns that the rule used, in the order of the ids."""
+        import pandas as pd
+
+        names = np.array(self.arms.names, dtype=object)
+        frame: dict[str, Any] = {
+            self.id_name: self.ids.to_list(),
+            "arm": pd.Categorical(names[self.codes], self.arms.names),
+        }
+        for name, factor in self.population.factors.items():
+            levels = np.array(factor.levels, dtype=object)
+            frame[name] = pd.Categorical(levels[factor.codes], list(factor.levels))
+        return pd.DataFrame(frame)
+
+    def __str__(self) -> str:
+        seed = "made elsewhere, no seed" if self.seed is None else f"seed {self.seed.text!r}"
+        head = f"Assignment of {len(self):,} people. {self.mechanism.describe()}"
+        return "\n".join([head, text_table(self.rows()), f"{seed}; fingerprint {self.fingerprint}"])
+
+    __repr__ = __str__

@@ -1,0 +1,1 @@
+"""Files: an assignment written to Parquet and read back with its lottery."""

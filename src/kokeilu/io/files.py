@@ -1,0 +1,203 @@
+"""Assignments as Parquet files that carry the rule, the seed and what is needed to rebuild the lottery."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kokeilu._kernels.streams import Seed
+from kokeilu.core.assignment import Assignment
+from kokeilu.core.canonical import canonical_json
+from kokeilu.core.registry import decode, encode
+from kokeilu.core.table import read_columns, read_factor, read_population
+from kokeilu.errors import FileError, KokeiluError
+
+__all__ = ["load", "save"]
+
+_KEY = b"kokeilu"
+_SCHEMA = "kokeilu-assignment/1"
+
+
+def save(assignment: Assignment, path: str | os.PathLike[str]) -> Path:
+    """Write an assignment to a Parquet file.
+
+    The file holds one row for each person (id, arm, and the columns that the rule used) and, in its metadata, the
+    rule, the seed, the fingerprints and the versions: enough to rebuild the lottery without the register. It names
+    people by their ids, so keep it as the register is kept.
+
+    Parameters
+    ----------
+    assignment : Assignment
+    path : path
+        Overwritten whole or not at all.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Examples
+    --------
+    >>> import kokeilu as kk, tempfile, pathlib
+    >>> seekers = kk.datasets.job_seekers(500, seed="example")
+    >>> drawn = kk.randomise(seekers, kk.Complete(kk.arms(control=1, coaching=1)), id="person_id", seed="published")
+    >>> path = kk.save(drawn, pathlib.Path(tempfile.mkdtemp()) / "assignment.parquet")
+    >>> kk.load(path).fingerprint == drawn.fingerprint
+    True
+    """
+    target = Path(path)
+    part = target.with_name(target.name + ".part")
+    try:
+        pq.write_table(_table(assignment), part)
+        os.replace(part, target)
+        reason = ""
+    except OSError as error:
+        reason = "the folder does not exist" if not target.parent.is_dir() else error.strerror or "no access"
+    if reason:
+        raise FileError(
+            f"{target.name!r} cannot be written: {reason}. Choose a folder that exists and may be written to."
+        )
+    return target
+
+
+def _table(assignment: Assignment) -> pa.Table:
+    ids = assignment.ids
+    columns: dict[str, Any] = {assignment.id_name: _id_array(ids.values)}
+    arm = _arm_column(assignment)
+    columns[arm] = _coded(assignment.codes, assignment.arms.names)
+    for name, factor in assignment.population.factors.items():
+        columns[name] = _coded(factor.codes, factor.levels)
+    return pa.table(columns).replace_schema_metadata({_KEY: canonical_json(_about(assignment, arm)).encode("utf-8")})
+
+
+def _id_array(values: np.ndarray[Any, Any]) -> pa.Array:
+    if values.dtype.kind == "S":
+        return pa.array(values.tolist(), type=pa.large_binary()).cast(pa.large_string())
+    return pa.array(values)
+
+
+def _coded(codes: np.ndarray[Any, Any], levels: tuple[str, ...]) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(list(levels), type=pa.string()))
+
+
+def _arm_column(assignment: Assignment) -> str:
+    taken = {assignment.id_name, *assignment.population.factors}
+    return next(name for name in ("arm", "assigned_arm", "kokeilu_arm") if name not in taken)
+
+
+def _about(assignment: Assignment, arm: str) -> dict[str, object]:
+    seed = assignment.seed
+    return {
+        "schema": _SCHEMA,
+        "versions": {"kokeilu": _version(), "numpy": np.__version__, "pyarrow": pa.__version__},
+        "id": assignment.id_name,
+        "arm": arm,
+        "columns": list(assignment.population.factors),
+        "mechanism": encode(assignment.mechanism),
+        "seed": None if seed is None else {"kind": seed.kind, "text": seed.text},
+        "plan": assignment.plan_fingerprint,
+        "fingerprints": {
+            "frame": assignment.frame_fingerprint,
+            "design": assignment.design_fingerprint,
+            "assignment": assignment.fingerprint,
+        },
+    }
+
+
+def _version() -> str:
+    from kokeilu import __version__
+
+    return __version__
+
+
+def load(path: str | os.PathLike[str]) -> Assignment:
+    """Read an assignment that :func:`save` wrote, rebuild its lottery and check its fingerprints.
+
+    Raises
+    ------
+    FileError
+        Where the file is absent, cut short, no assignment of kokeilu, or changed since it was written.
+    """
+    source = Path(path)
+    table = _read(source)
+    about = _metadata(table, source)
+    try:
+        assignment = _rebuild(table, about)
+        reason = ""
+    except (KokeiluError, KeyError, TypeError, ValueError) as error:
+        reason = str(error) if isinstance(error, KokeiluError) else "its metadata is not complete"
+    if reason:
+        raise FileError(f"{source.name!r} does not hold a whole assignment: {reason}")
+    _check(assignment, about, source)
+    return assignment
+
+
+def _read(source: Path) -> pa.Table:
+    if not source.is_file():
+        raise FileError(f"there is no file {source.name!r} in {source.parent.name or '.'!r}. Check the path.")
+    try:
+        return pq.read_table(source)
+    except (pa.ArrowException, OSError):
+        pass
+    raise FileError(
+        f"{source.name!r} is no Parquet file, or was cut short. Take a whole copy of what kokeilu.save wrote."
+    )
+
+
+def _metadata(table: pa.Table, source: Path) -> Mapping[str, Any]:
+    raw = (table.schema.metadata or {}).get(_KEY)
+    other = FileError(f"{source.name!r} is a Parquet file, but not an assignment written by kokeilu.save.")
+    if raw is None:
+        raise other
+    try:
+        about = json.loads(raw)
+    except ValueError:
+        about = None
+    if not isinstance(about, dict) or "schema" not in about:
+        raise other
+    if about["schema"] != _SCHEMA:
+        raise FileError(
+            f"{source.name!r} has the schema {about['schema']!r}, and this version of kokeilu reads {_SCHEMA!r}. "
+            "Read it with the version that wrote it."
+        )
+    return about
+
+
+def _rebuild(table: pa.Table, about: Mapping[str, Any]) -> Assignment:
+    where = "the file"
+    mechanism = decode(about["mechanism"])
+    population, order = read_population(table, id=about["id"], columns=mechanism.columns(), where=where)
+    arm = about["arm"]
+    factor = read_factor(read_columns(table, (arm,), where=where)[arm], arm, where=where)
+    lottery = mechanism.bind(population)
+    place = np.array([lottery.arms.index(level) for level in factor.levels], dtype=np.int8)
+    seed = about["seed"]
+    return Assignment(
+        mechanism=mechanism,
+        population=population,
+        lottery=lottery,
+        codes=place[factor.codes][order],
+        seed=None if seed is None else Seed(seed["kind"], seed["text"]),
+        plan_fingerprint=about["plan"],
+    )
+
+
+def _check(assignment: Assignment, about: Mapping[str, Any], source: Path) -> None:
+    stated = about["fingerprints"]
+    found = {
+        "people or columns": (assignment.frame_fingerprint, stated["frame"]),
+        "rule": (assignment.design_fingerprint, stated["design"]),
+        "arms or seed": (assignment.fingerprint, stated["assignment"]),
+    }
+    differs = [what for what, (now, then) in found.items() if now != then]
+    if differs:
+        raise FileError(
+            f"{source.name!r} was changed after it was written: the fingerprint of its {differs[0]} differs. "
+            "Take the original file."
+        )
