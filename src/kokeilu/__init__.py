@@ -46,8 +46,15 @@ if TYPE_CHECKING:
     from kokeilu.plan.run import enrol as enrol
     from kokeilu.plan.terms import Analysis as Analysis
     from kokeilu.plan.terms import Outcome as Outcome
+    from kokeilu.power.layout import ClusterSizes as ClusterSizes
     from kokeilu.power.models import Mean as Mean
     from kokeilu.power.models import Proportion as Proportion
+    from kokeilu.power.simulate import simulate_power as simulate_power
+    from kokeilu.power.solve import detectable_effect as detectable_effect
+    from kokeilu.power.solve import power_at as power_at
+    from kokeilu.power.solve import sample_size as sample_size
+    from kokeilu.power.world import Shift as Shift
+    from kokeilu.report.document import write_report as write_report
 
 _PLACES = {
     "Analysis": "plan.terms",
@@ -56,6 +63,7 @@ _PLACES = {
     "Assignment": "core.assignment",
     "Bernoulli": "assign.bernoulli",
     "Bonferroni": "estimate.families",
+    "ClusterSizes": "power.layout",
     "Clustered": "assign.clustered",
     "Complete": "assign.complete",
     "Deviation": "plan.deviations",
@@ -67,6 +75,7 @@ _PLACES = {
     "Proportion": "power.models",
     "RandomisationTest": "estimate.spec",
     "Regression": "estimate.regression",
+    "Shift": "power.world",
     "Stratified": "assign.stratified",
     "adopt": "assign.adopt",
     "align": "core.view",
@@ -74,18 +83,23 @@ _PLACES = {
     "analyse": "plan.run",
     "arms": "core.arms",
     "check_balance": "balance.table",
+    "detectable_effect": "power.solve",
     "enrol": "plan.run",
     "estimate_effects": "estimate.effects",
     "load": "io.files",
     "load_plan": "plan.files",
+    "power_at": "power.solve",
     "randomisation_test": "estimate.randomisation",
     "randomise": "assign.randomise",
     "redraws": "core.lottery",
     "register": "core.registry",
+    "sample_size": "power.solve",
     "save": "io.files",
     "save_plan": "plan.files",
     "shares_of": "core.lottery",
+    "simulate_power": "power.simulate",
     "verify": "assign.verify",
+    "write_report": "report.document",
 }
 _PACKAGES = ("datasets", "errors", "testing")
 

@@ -73,6 +73,8 @@ def name_list(value: str | Iterable[str] | None, *, name: str) -> tuple[str, ...
     """Return one name or several as a tuple of distinct, non-empty texts."""
     if value is None:
         return ()
+    if not isinstance(value, (str, Iterable)):
+        raise DesignError(f"{name} must be column names (text); got {type(value).__name__}.")
     names = (value,) if isinstance(value, str) else tuple(value)
     for item in names:
         if not isinstance(item, str) or not item:

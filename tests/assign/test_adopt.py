@@ -42,7 +42,7 @@ def test_redraws_of_an_adopted_trial_repeat():
 def test_an_allocation_that_the_design_cannot_give_is_refused():
     with pytest.raises(DesignError, match="cannot give the allocation in 'treat': the whole has arm counts"):
         adopt(design=kk.Complete(kk.arms(control=2, training=1)))
-    with pytest.raises(DesignError, match=r"2 clusters of 2 have people in several arms"):
+    with pytest.raises(DesignError, match=r"2 of 2 clusters by 'site' have people in several arms"):
         adopt(design=kk.Clustered(kk.Complete(ARMS), by="site"))
     with pytest.raises(DesignError, match="an arm whose share is 0"):
         adopt(design=kk.Bernoulli({"x": kk.arms(control=0, training=1), "y": ARMS}, by="site"))

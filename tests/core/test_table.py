@@ -157,6 +157,11 @@ def test_columns_that_are_not_there():
         read_columns(pd.DataFrame([[1, 2]], columns=["a", "a"]), ("a",), where="the register")
 
 
+def test_column_names_match_composed_or_not():
+    frame = pd.DataFrame({"a\u0308lue": ["x"]})
+    assert list(read_columns(frame, ("\u00e4lue",), where="the register")) == ["\u00e4lue"]
+
+
 @pytest.mark.parametrize("thing", [None, 3, "table.csv", [1, 2]])
 def test_what_is_no_table_is_refused(thing):
     with pytest.raises(ColumnError, match="a table is needed: a pandas DataFrame"):

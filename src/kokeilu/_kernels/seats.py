@@ -103,9 +103,7 @@ def seat_targets(sizes: Ints, shares: Sequence[Sequence[Fraction]]) -> tuple[Int
     )
 
 
-def _distinct_rows(
-    shares: Sequence[Sequence[Fraction]], strata: int
-) -> tuple[list[tuple[Fraction, ...]], Ints]:
+def _distinct_rows(shares: Sequence[Sequence[Fraction]], strata: int) -> tuple[list[tuple[Fraction, ...]], Ints]:
     """Return the distinct rows and, for each stratum, which one is its own."""
     # Hashing a Fraction is slow; strata mostly share one row object, so objects are told apart first.
     by_object: dict[int, int] = {}

@@ -19,6 +19,8 @@ from kokeilu.errors import DesignError
 
 __all__ = ["Clustered"]
 
+EVERY_CELLS = 2**22
+
 
 @register("clustered")
 @dataclass(frozen=True, slots=True)
@@ -135,8 +137,11 @@ class ClusteredLottery:
         """Yield every assignment with its probability."""
         if not isinstance(self.base, Countable):
             raise DesignError("the lottery of the clusters cannot list its assignments.")
+        # A chunk of clusters may be small and still be large once it is spread over people.
+        step = max(1, EVERY_CELLS // self.n_units)
         for codes, chances in self.base.every():
-            yield codes[:, self.membership], chances
+            for start in range(0, len(codes), step):
+                yield codes[start : start + step, self.membership], chances[start : start + step]
 
     def problem(self, codes: Codes) -> str | None:
         """Say why an allocation is not one that this lottery can give; None where it is."""
@@ -144,6 +149,8 @@ class ClusteredLottery:
         split = len(np.unique(self.membership[codes != codes[first][self.membership]]))
         if split:
             verb = "has" if split == 1 else "have"
-            return f"{count_of(split, 'cluster')} of {self.base.n_units:,} {verb} people in several arms"
+            return (
+                f"{split:,} of {count_of(self.base.n_units, 'cluster')} by {self.name!r} {verb} people in several arms"
+            )
         check = getattr(self.base, "problem", None)
         return check(codes[first]) if check else None

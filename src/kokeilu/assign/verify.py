@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kokeilu._checks import count_of
-from kokeilu.core.assignment import DRAW_STREAM, Assignment
+from kokeilu.core.assignment import DRAW_STREAM, Assignment, check_assignment
 from kokeilu.core.population import Population
 from kokeilu.core.results import Rows, text_table
 from kokeilu.core.table import read_population
@@ -83,6 +83,7 @@ def verify(assignment: Assignment, table: object) -> Verification:
     >>> kk.verify(assignment, seekers).verified
     True
     """
+    check_assignment(assignment)
     population, _ = read_population(table, id=assignment.id_name, columns=assignment.mechanism.columns())
     checks = [_people(assignment, population)]
     if checks[0].holds:

@@ -14,11 +14,12 @@ from kokeilu.core.population import Ids, Population, frozen_array
 from kokeilu.core.protocols import Codes, Lottery, Mechanism
 from kokeilu.core.registry import encode
 from kokeilu.core.results import text_table
+from kokeilu.errors import DesignError
 
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["Assignment"]
+__all__ = ["Assignment", "check_assignment"]
 
 DRAW_STREAM = "assign"
 
@@ -131,3 +132,12 @@ class Assignment:
         return "\n".join([head, text_table(self.rows()), f"{seed}; fingerprint {self.fingerprint}"])
 
     __repr__ = __str__
+
+
+def check_assignment(value: object) -> Assignment:
+    """Return the value when it is an assignment, or raise DesignError."""
+    if not isinstance(value, Assignment):
+        raise DesignError(
+            f"assignment must be what randomise, enrol, adopt or load returned; got {type(value).__name__}."
+        )
+    return value

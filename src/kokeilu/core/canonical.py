@@ -30,13 +30,13 @@ def canonical_json(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
-        return json.dumps(unicodedata.normalize("NFC", value), ensure_ascii=False)
+        return json.dumps(_text(value), ensure_ascii=False)
     if isinstance(value, int):
         if abs(value) > _LARGEST:
             raise PlanError("a whole number of 2**53 or beyond cannot stand in canonical JSON; write it as text.")
-        return str(value)
+        return str(int(value))
     if isinstance(value, float):
-        return _ecmascript(value)
+        return _ecmascript(float(value))
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(canonical_json(item) for item in value) + "]"
     if isinstance(value, Mapping):
@@ -47,9 +47,18 @@ def canonical_json(value: object) -> str:
 def _pairs(value: Mapping[object, object]) -> list[str]:
     if not all(isinstance(key, str) for key in value):
         raise PlanError("canonical JSON takes only text as keys.")
-    keyed = {unicodedata.normalize("NFC", str(key)): item for key, item in value.items()}
+    keyed = {_text(str(key)): item for key, item in value.items()}
+    if len(keyed) != len(value):
+        raise PlanError("two keys are the same text once written in Unicode normal form C; rename one of them.")
     ordered = sorted(keyed, key=lambda key: key.encode("utf-16-be"))
     return [f"{json.dumps(key, ensure_ascii=False)}:{canonical_json(keyed[key])}" for key in ordered]
+
+
+def _text(value: str) -> str:
+    # RFC 8785, 3.2.2.2: half of a surrogate pair has no UTF-8 and must be an error.
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise PlanError("text with half of a surrogate pair cannot stand in canonical JSON.")
+    return unicodedata.normalize("NFC", value)
 
 
 def _ecmascript(value: float) -> str:
@@ -58,9 +67,11 @@ def _ecmascript(value: float) -> str:
         raise PlanError("NaN and infinity cannot stand in canonical JSON.")
     if value == 0:
         return "0"
-    _, figures, exponent = Decimal(repr(abs(value))).normalize().as_tuple()
-    digits = "".join(map(str, figures))
-    count, point = len(digits), len(digits) + int(exponent)
+    # Not Decimal.normalize(), which rounds to the precision of the caller's decimal context.
+    _, figures, exponent = Decimal(repr(abs(value))).as_tuple()
+    written = "".join(map(str, figures)).lstrip("0")
+    digits = written.rstrip("0")
+    count, point = len(digits), len(written) + int(exponent)
     sign = "-" if value < 0 else ""
     if count <= point <= 21:
         return sign + digits + "0" * (point - count)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -98,4 +98,8 @@ def decode(data: object) -> Any:
     for key in body:
         if key not in known:
             raise PlanError(f"{kind} has no field {key!r}.{near_match(key, known)}")
+    required = {f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING}
+    lacking = sorted(required - set(body))
+    if lacking:
+        raise PlanError(f"{kind} lacks the field {lacking[0]!r}.")
     return cls(**{key: decode(item) for key, item in body.items()})

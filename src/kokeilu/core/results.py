@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-__all__ = ["Estimate", "Estimates", "Rows", "TestResult", "number_text", "p_text", "text_table"]
+__all__ = ["Estimate", "Estimates", "Rows", "TestResult", "number_text", "p_text", "sentence", "text_table"]
 
 _ALTERNATIVES = ("two-sided", "greater", "less")
 
@@ -41,15 +41,17 @@ def p_text(value: float) -> str:
     return "<0.001" if value < 0.0005 else f"{value:.3f}"
 
 
+def sentence(text: str) -> str:
+    """Return the text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
 def text_table(rows: Sequence[Mapping[str, object]]) -> str:
     """Return rows as an aligned table: text to the left, numbers to the right."""
     if not rows:
         return "(no rows)"
     names = list(rows[0])
-    cells = [
-        [p_text(v) if n == "p" and isinstance(v, float) and v == v else number_text(v) for n, v in row.items()]
-        for row in rows
-    ]
+    cells = [[_cell(name, value) for name, value in row.items()] for row in rows]
     left = [all(isinstance(row[n], str) or row[n] is None for row in rows) for n in names]
     widths = [max(len(name), *(len(line[i]) for line in cells)) for i, name in enumerate(names)]
     lines = [names, ["-" * width for width in widths], *cells]
@@ -59,6 +61,11 @@ def text_table(rows: Sequence[Mapping[str, object]]) -> str:
         ).rstrip()
         for line in lines
     )
+
+
+def _cell(name: str, value: object) -> str:
+    is_p = name in ("p", "adjusted_p") and isinstance(value, float) and not np.isnan(value)
+    return p_text(value) if is_p else number_text(value)  # type: ignore[arg-type]
 
 
 class Rows:
@@ -220,7 +227,7 @@ class Estimates(Rows, Sequence[Estimate]):
 def _footnotes(items: Sequence[Estimate]) -> list[str]:
     lines: list[str] = []
     for item in items:
-        lines.append(f"{item.outcome}: {item.estimator}, {item.variance}. {item.reason}")
+        lines.append(f"{item.outcome}: {item.estimator}, {item.variance}. {sentence(item.reason)}")
         counts = ", ".join(f"{arm} {item.n[arm]:,} used, {item.missing[arm]:,} missing" for arm in item.n)
         lines.append(f"{item.outcome}: {counts}.")
         lines += [f"{item.outcome}: {note}" for note in item.notes]

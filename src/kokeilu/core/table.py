@@ -88,6 +88,12 @@ def read_columns(table: object, names: Sequence[str], *, where: str) -> dict[str
     """
     known = column_names(table)
     for name in names:
+        if not isinstance(name, str):
+            raise ColumnError(f"{where}: a column is named by text; got {type(name).__name__}.")
+    # A name typed with "ä" finds a column stored with "a" and a combining diaeresis, and the other way round.
+    composed = {unicodedata.normalize("NFC", name): name for name in known}
+    stored = {name: name if name in known else composed.get(unicodedata.normalize("NFC", name), name) for name in names}
+    for name in stored.values():
         if name not in known:
             index = getattr(getattr(table, "index", None), "name", None)
             if index == name:
@@ -96,9 +102,9 @@ def read_columns(table: object, names: Sequence[str], *, where: str) -> dict[str
         if known.count(name) > 1:
             raise ColumnError(f"{where} has {known.count(name)} columns called {name!r}. Keep one of them.")
     if hasattr(table, "iloc") or isinstance(table, Mapping):
-        return {name: _series(table[name], name, where) for name in names}  # type: ignore[index]
+        return {name: _series(table[key], name, where) for name, key in stored.items()}  # type: ignore[index]
     arrow = table if isinstance(table, pa.Table) else pa.table(table)
-    return {name: _flat(arrow.column(name), name, where) for name in names}
+    return {name: _flat(arrow.column(key), name, where) for name, key in stored.items()}
 
 
 def _series(values: Any, name: str, where: str) -> pa.Array:
@@ -159,6 +165,8 @@ def read_factor(column: pa.Array, name: str, *, where: str) -> Factor:
             f"(first at row {first}, counted from 0). Nobody is dropped silently: fill in the value, or give the "
             "missing ones a level of their own such as 'unknown'."
         )
+    if pa.types.is_floating(column.type):
+        _refuse_infinite(np.asarray(column), name, where)
     return read_factor_or_missing(column)
 
 
@@ -228,13 +236,17 @@ def read_number(column: pa.Array, name: str, *, where: str) -> Floats:
         )
     bad = ColumnError(f"{where}: column {name!r} cannot be read as numbers.")
     values = _guard(lambda: _to_float(column), bad)
+    _refuse_infinite(values, name, where)
+    return values
+
+
+def _refuse_infinite(values: NDArray[Any], name: str, where: str) -> None:
     infinite = int(np.isinf(values).sum())
     if infinite:
         raise DataError(
             f"{where}: column {name!r} is infinite for {count_of(infinite, 'person', 'people')} of {len(values):,}. "
             "Make these values missing or correct them."
         )
-    return values
 
 
 def _to_float(column: pa.Array) -> Floats:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kokeilu._checks import count_of
 from kokeilu._kernels.streams import Stream
 from kokeilu.core.arms import Arms
-from kokeilu.core.assignment import Assignment
+from kokeilu.core.assignment import Assignment, check_assignment
 from kokeilu.core.lottery import cells_of, shares_of
 from kokeilu.core.population import Ids, frozen_array
 from kokeilu.core.protocols import Codes, Floats, Ints, Lottery
@@ -106,7 +106,7 @@ def locate(assignment: Assignment, table: object, *, where: str) -> Ints:
     DataError
         Where ids are of another kind, missing, repeated, or of people who were never assigned.
     """
-    name = assignment.id_name
+    name = check_assignment(assignment).id_name
     raw = read_ids(read_columns(table, (name,), where=where)[name], name, where=where)
     kind = Ids(raw).kind
     if len(raw) and kind != assignment.ids.kind:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kokeilu._kernels.streams import Seed
-from kokeilu.core.assignment import Assignment
+from kokeilu.core.assignment import Assignment, check_assignment
 from kokeilu.core.canonical import canonical_json
 from kokeilu.core.registry import decode, encode
 from kokeilu.core.table import read_columns, read_factor, read_population
@@ -51,6 +51,7 @@ def save(assignment: Assignment, path: str | os.PathLike[str]) -> Path:
     >>> kk.load(path).fingerprint == drawn.fingerprint
     True
     """
+    check_assignment(assignment)
     target = Path(path)
     part = target.with_name(target.name + ".part")
     try:

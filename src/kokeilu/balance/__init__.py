@@ -1,0 +1,1 @@
+"""Are the arms alike in what was known before the draw?"""

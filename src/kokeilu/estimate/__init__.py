@@ -1,0 +1,1 @@
+"""Estimators and tests that follow from the design."""

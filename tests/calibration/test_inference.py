@@ -1,0 +1,136 @@
+"""Error rates and coverage under true randomisation: a thousand draws of each design (`make calibrate`).
+
+The outcomes are skewed, correlated within offices, and not touched by any arm; so every rejection is false and every
+interval should hold nought. Balance is judged on skewed, rare and clustered covariates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kokeilu as kk
+from kokeilu._kernels.streams import Seed
+from kokeilu.core.assignment import Assignment
+
+pytestmark = pytest.mark.calibration
+
+REPLICATIONS = 1_000
+REDRAWS = 199
+LEVEL = 0.05
+TWO = kk.arms(control=1, coaching=1)
+COVARIATES = ("income", "rare", "kind", "climate", "size")
+
+
+def people(n: int, offices: int, regions: int, *, unequal: float) -> pd.DataFrame:
+    """Return people in offices of unequal sizes in regions, the same at every call."""
+    rng = np.random.default_rng([n, offices, regions])
+    share = np.exp(unequal * rng.normal(size=offices))
+    office = np.sort(np.concatenate([np.arange(offices), rng.choice(offices, n - offices, p=share / share.sum())]))
+    climate = rng.normal(size=offices)[office]
+    frame = pd.DataFrame({"id": np.arange(n), "office": office, "region": office * regions // offices})
+    frame["climate"] = climate + 0.2 * rng.normal(size=n)
+    frame["income"] = np.exp(rng.normal(size=n) + 0.3 * climate)
+    frame["rare"] = (rng.uniform(size=n) < 0.03).astype(int)
+    frame["kind"] = rng.choice(["a", "b", "c"], n, p=[0.7, 0.25, 0.05])
+    frame["size"] = np.bincount(office)[office]
+    frame["y"] = np.exp(0.8 * rng.normal(size=n)) + 0.4 * climate + 0.5 * frame["region"] + 0.1 * frame["income"]
+    return frame
+
+
+@dataclass(frozen=True)
+class Setting:
+    design: Any
+    table: Callable[[], pd.DataFrame]
+    attainable: float = LEVEL  # largest exact level not above 5 %
+
+
+SETTINGS = {
+    "stratified": Setting(kk.Stratified(TWO, by="region"), lambda: people(250, 40, 5, unequal=0.5)),
+    "three arms": Setting(
+        kk.Stratified(kk.arms(control=2, coaching=1, letter=1), by="region"), lambda: people(300, 40, 4, unequal=0.5)
+    ),
+    "clustered": Setting(kk.Clustered(kk.Complete(TWO), by="office"), lambda: people(400, 40, 1, unequal=0.3)),
+    "clustered in strata": Setting(
+        kk.Clustered(kk.Stratified(TWO, by="region"), by="office"), lambda: people(400, 40, 4, unequal=0.3)
+    ),
+    # 70 assignments, whose p-values come in pairs: the exact test can reject in 2/70 or 4/70, not in 5 %.
+    "eight regions": Setting(
+        kk.Clustered(kk.Complete(TWO), by="office"), lambda: people(400, 8, 1, unequal=0.3), attainable=2 / 70
+    ),
+}
+
+
+@cache
+def figures(name: str) -> dict[str, float]:
+    """Return the share of rejections and of intervals that hold nought, over the draws of one design."""
+    setting = SETTINGS[name]
+    table = setting.table()
+    start = kk.randomise(table, setting.design, id="id", seed=f"calibration of {name}")
+    counts: dict[str, list[float]] = {}
+    for row, codes in enumerate(start.lottery.draw(start.stream("replications"), REPLICATIONS)):
+        for key, value in replicate(drawn(start, codes, f"{name} {row}"), table).items():
+            counts.setdefault(key, []).append(value)
+    return {key: float(np.mean(values)) for key, values in counts.items()}
+
+
+def drawn(start: Assignment, codes: Any, seed: str) -> Assignment:
+    return Assignment(
+        mechanism=start.mechanism,
+        population=start.population,
+        lottery=start.lottery,
+        codes=codes,
+        seed=Seed.of(seed),
+    )
+
+
+def replicate(assignment: Assignment, table: pd.DataFrame) -> dict[str, float]:
+    """Judge one draw by each test."""
+    plain = kk.estimate_effects(assignment, table, "y")
+    adjusted = kk.estimate_effects(assignment, table, "y", covariates=("income",))
+    test = kk.randomisation_test(assignment, table, "y", draws=REDRAWS)
+    balance = kk.check_balance(assignment, table, on=COVARIATES, draws=REDRAWS)
+    result: dict[str, float] = {
+        "test rejects": test.p_value <= LEVEL,
+        "test covers": test.interval is None or test.interval[0] <= 0.0 <= test.interval[1],
+        "balance rejects": balance.omnibus.p_value <= LEVEL,
+    }
+    for kind, estimates in (("effects", plain), ("adjusted", adjusted)):
+        result[f"{kind} reject"] = float(np.mean([e.p_value() <= LEVEL for e in estimates]))
+        result[f"{kind} cover"] = float(np.mean([e.interval()[0] <= 0.0 <= e.interval()[1] for e in estimates]))
+    return result
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_effects_reject_in_five_percent(name: str) -> None:
+    found = figures(name)
+    assert 0.035 <= found["effects reject"] <= 0.065, found
+    assert found["effects cover"] >= 0.935, found
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_adjusted_effects_do_not_reject_too_often(name: str) -> None:
+    found = figures(name)
+    assert found["adjusted reject"] <= 0.065, found
+    assert found["adjusted cover"] >= 0.935, found
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_randomisation_test_rejects_at_its_level(name: str) -> None:
+    found = figures(name)
+    low, high = SETTINGS[name].attainable - 0.015, SETTINGS[name].attainable + 0.015
+    assert low <= found["test rejects"] <= high, found
+    assert found["test covers"] >= 0.935, found
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_omnibus_balance_test_rejects_at_its_level(name: str) -> None:
+    found = figures(name)
+    low, high = SETTINGS[name].attainable - 0.015, SETTINGS[name].attainable + 0.015
+    assert low <= found["balance rejects"] <= high, found
