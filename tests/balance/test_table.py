@@ -153,11 +153,11 @@ def test_the_text_shows_table_and_test() -> None:
         (("agee",), ColumnError, "Did you mean 'age'"),
         (("age", "age"), DesignError, "twice"),
         (("id",), ColumnError, "is the id"),
-        (("name",), ColumnError, "300 different values"),
+        (("name",), ColumnError, "600 different values"),
     ],
 )
 def test_columns_are_checked(on: tuple[str, ...], error: type[Exception], message: str) -> None:
-    table = register(300).assign(name=[f"n{i}" for i in range(300)])
+    table = register(600).assign(name=[f"n{i}" for i in range(600)])
     assignment = kk.randomise(table, kk.Complete(TWO), id="id", seed="columns")
     with pytest.raises(error, match=message):
         kk.check_balance(assignment, table, on=on)

@@ -73,6 +73,10 @@ def arm_moments(values: Floats, codes: Codes, arms: int, weights: Floats | None 
         sd = np.sqrt(squares / (count - 1.0))
         weighted = held if weights is None else held * weights
         mean = plain if weights is None else weighted @ filled / (weighted @ seen)
+        centre = filled.sum(axis=0) / seen.sum(axis=0)
+        spread = np.sqrt(np.where(seen, (filled - centre) ** 2, 0.0).sum(axis=0) / seen.sum(axis=0))
+    # Where everybody of an arm has the same value, what is left is rounding.
+    sd[sd <= CONSTANT * spread] = 0.0
     sd[count < 2] = np.nan
     return ArmMoments(np.rint(count).astype(np.int64), mean, sd)
 

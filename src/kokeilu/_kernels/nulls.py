@@ -28,8 +28,8 @@ Codes = NDArray[np.int8]
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-CHUNK_CELLS = 2**21
-"""Cells (draws x units) turned into doubles at a time: 16 MB."""
+CHUNK_CELLS = 2**19
+"""Cells (draws x units) turned into doubles at a time: 4 MB, which stays in the cache."""
 
 ROUNDING = 1e-12
 """What is left of a sum of larger terms below this part of them is rounding, hence nought."""

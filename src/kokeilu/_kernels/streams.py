@@ -78,6 +78,10 @@ class Seed:
             "register was frozen."
         )
 
+    def __str__(self) -> str:
+        """Write the seed so that its kind shows: 'text', 12, or bytes in hexadecimal digits."""
+        return {"t": repr(self.text), "i": self.text, "b": f"bytes {self.text}"}[self.kind]
+
     def stream(self, name: str) -> Stream:
         """Return the stream of this name; the same seed under two names gives unrelated streams."""
         return Stream(path=(self.kind.encode() + self.text.encode("utf-8"), name.encode("utf-8")))

@@ -78,6 +78,7 @@ class _Form:
 
     @classmethod
     def of(cls, assignment: Assignment, values: Floats) -> _Form:
+        """Centre and scale the columns of people or of clusters."""
         lottery, arms = assignment.lottery, len(assignment.arms)
         cells = cells_of(lottery)
         columns, _ = centred_within(values, cells.strata, cells.clusters)
@@ -96,6 +97,7 @@ class _Form:
         )
 
     def totals(self, codes: Codes) -> Floats:
+        """Totals by arm less their expectation, for codes of people (b, n)."""
         drawn = codes if len(self.places) == codes.shape[1] else codes[:, self.places]
         return arm_totals(drawn, self.columns, self.arms) - self.centre
 

@@ -23,7 +23,7 @@ __all__ = ["Balance", "BalanceRow", "check_balance"]
 
 WHERE = "the table"
 MISSING = "(missing)"
-MOST_LEVELS = 200
+MOST_LEVELS = 500
 SAME = 1e-9
 
 
@@ -124,7 +124,7 @@ def check_balance(assignment: Assignment, table: object, *, on: Sequence[str] | 
     Raises
     ------
     ColumnError
-        For a column that is absent or of no use, such as text with more than 200 levels.
+        For a column that is absent or of no use, such as text with more than 500 levels.
     DataError
         For an empty table, infinite values, repeated ids or people never assigned.
     DesignError
@@ -165,6 +165,7 @@ class _Part:
 
     @property
     def label(self) -> str:
+        """The column and its level, for notes."""
         return f"{self.covariate}: {self.level}" if self.level else self.covariate
 
 

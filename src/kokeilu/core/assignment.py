@@ -100,12 +100,22 @@ class Assignment:
         return {arm.name: int(k) for arm, k in zip(self.arms, n, strict=True)}
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one row for each arm: its share, the number of people expected and drawn."""
-        expected = self._expected()
+        """Return one row for each arm: its share, the number of people expected and drawn, and of clusters if any."""
+        clusters = self._clusters()
         return [
-            {"arm": arm.name, "share": str(arm.share), "expected": float(mean), "people": count}
-            for arm, mean, count in zip(self.arms, expected, self.counts().values(), strict=True)
+            {"arm": arm.name, "share": str(arm.share), "expected": mean, "people": people, **more}
+            for arm, mean, people, more in zip(
+                self.arms, self._expected(), self.counts().values(), clusters, strict=True
+            )
         ]
+
+    def _clusters(self) -> list[dict[str, int]]:
+        from kokeilu.core.lottery import cells_of
+
+        clusters = cells_of(self.lottery).clusters
+        if clusters is None:
+            return [{} for _ in self.arms]
+        return [{"clusters": len(np.unique(clusters[self.codes == k]))} for k in range(len(self.arms))]
 
     def _expected(self) -> list[float]:
         from kokeilu.core.lottery import shares_of
@@ -127,7 +137,7 @@ class Assignment:
         return pd.DataFrame(frame)
 
     def __str__(self) -> str:
-        seed = "made elsewhere, no seed" if self.seed is None else f"seed {self.seed.text!r}"
+        seed = "made elsewhere, no seed" if self.seed is None else f"seed {self.seed}"
         head = f"Assignment of {len(self):,} people. {self.mechanism.describe()}"
         return "\n".join([head, text_table(self.rows()), f"{seed}; fingerprint {self.fingerprint}"])
 

@@ -21,7 +21,7 @@ _ALTERNATIVES = ("two-sided", "greater", "less")
 
 
 def number_text(value: object) -> str:
-    """Write a cell: six significant figures for a number, a dash for nothing."""
+    """Write a cell: two to four decimals by the size of a number, a dash for nothing."""
     if value is None or (isinstance(value, (float, np.floating)) and np.isnan(value)):
         return "-"
     if isinstance(value, (bool, np.bool_)):
@@ -29,11 +29,17 @@ def number_text(value: object) -> str:
     if isinstance(value, (int, np.integer)):
         return f"{int(value):,}"
     if isinstance(value, (float, np.floating)):
-        size = abs(float(value))
-        if size >= 1000:
-            return f"{float(value):,.2f}"
-        return f"{float(value):.4f}" if size >= 0.001 or size == 0 else f"{float(value):.2e}"
+        return _decimal_text(float(value))
     return str(value)
+
+
+def _decimal_text(value: float) -> str:
+    size = abs(value)
+    if size >= 100 and value == round(value):
+        return f"{value:,.0f}"
+    if 0 < size < 0.00005:
+        return f"{value:.1e}"
+    return f"{value:,.{2 if size >= 100 else 3 if size >= 10 else 4}f}"
 
 
 def p_text(value: float) -> str:
@@ -228,8 +234,8 @@ def _footnotes(items: Sequence[Estimate]) -> list[str]:
     lines: list[str] = []
     for item in items:
         lines.append(f"{item.outcome}: {item.estimator}, {item.variance}. {sentence(item.reason)}")
-        counts = ", ".join(f"{arm} {item.n[arm]:,} used, {item.missing[arm]:,} missing" for arm in item.n)
-        lines.append(f"{item.outcome}: {counts}.")
+        counts = "; ".join(f"{arm} {item.n[arm]:,} used, {item.missing[arm]:,} missing" for arm in item.n)
+        lines.append(f"{item.outcome}: {counts}. Mean under {item.reference}: {number_text(item.reference_mean)}.")
         lines += [f"{item.outcome}: {note}" for note in item.notes]
     return list(dict.fromkeys(lines))
 

@@ -126,6 +126,7 @@ class _Case:
     studentised: bool
 
     def law(self, codes: NDArray[np.int8]) -> Law:
+        """The law of each draw, from codes of all people (b, n)."""
         return self.units.law(codes[:, self.places], self.arm, self.reference)
 
 

@@ -142,7 +142,7 @@ class Findings(Rows):
         return str(self)
 
     def _head(self) -> str:
-        seed = "made elsewhere, no seed" if self.assignment.seed is None else f"seed {self.assignment.seed.text!r}"
+        seed = "made elsewhere, no seed" if self.assignment.seed is None else f"seed {self.assignment.seed}"
         return "\n".join(
             [
                 f"Findings of the plan {self.plan.title!r}",

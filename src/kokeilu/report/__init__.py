@@ -1,0 +1,1 @@
+"""The report: tables, figures and one accessible HTML file, made from findings and never from microdata."""

@@ -1,0 +1,267 @@
+"""Effects as they may be shown: masked, rounded, in the unit of the outcome; table, plot and summary use only these."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kokeilu.report.context import Context
+from kokeilu.report.counts import contrast_cell, pair_of
+from kokeilu.report.notes import safe_notes
+from kokeilu.report.numbers import DASH, decimals_for
+from kokeilu.report.tables import Body, Column, Table, table
+
+if TYPE_CHECKING:
+    from kokeilu.core.results import Estimate, TestResult
+    from kokeilu.plan.findings import Executed
+
+__all__ = ["EffectLine", "effect_lines", "effects_table", "methods_table", "tests_table"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectLine:
+    """One contrast, rounded to what is printed. Numbers are None where the arms have too few people to show them.
+
+    Attributes
+    ----------
+    registered : bool
+    outcome, arm, reference : str
+    short : str
+        The comparison, with the analysis where another one has the same comparison.
+    unit : str
+    decimals : int
+    value, error, low, high, p, adjusted_p, reference_mean : float or None
+    n, missing : str
+        As printed.
+    few : bool
+        True where numbers are hidden.
+    """
+
+    registered: bool
+    short: str
+    outcome: str
+    arm: str
+    reference: str
+    unit: str
+    decimals: int
+    value: float | None = None
+    error: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    adjusted_p: float | None = None
+    reference_mean: float | None = None
+    n: str
+    missing: str
+    few: bool
+
+
+def effect_lines(context: Context) -> tuple[EffectLine, ...]:
+    """Return the registered effects, then the exploratory ones."""
+    runs = sorted(context.findings.executed, key=lambda run: not run.registered)
+    every = [(run, estimate) for run in runs for estimate in run.estimates]
+    errors: dict[str, float] = {}
+    for _, estimate in every:
+        wide = estimate.error * context.scale(estimate.outcome).factor
+        errors[estimate.outcome] = max(errors.get(estimate.outcome, 0.0), wide)
+    decimals = {outcome: decimals_for(error) for outcome, error in errors.items()}
+    often = Counter((run.registered, e.outcome, e.arm, e.reference) for run, e in every)
+    twins = {key for key, times in often.items() if times > 1}
+    return tuple(_line(context, run, e, decimals[e.outcome], twins) for run, e in every)
+
+
+def _line(context: Context, run: Executed, estimate: Estimate, decimals: int, twins: Container[object]) -> EffectLine:
+    scale, counts, text = context.scale(estimate.outcome), context.counts, context.text
+    short = text("effects.against", arm=estimate.arm, reference=estimate.reference)
+    if (run.registered, estimate.outcome, estimate.arm, estimate.reference) in twins:
+        short = text("effects.against_by", contrast=short, estimator=estimate.estimator)
+    few = counts.few({arm: estimate.n[arm] for arm in pair_of(estimate)})
+    numbers: dict[str, float | None] = {} if few else _numbers(context, estimate, scale.factor, decimals)
+    if estimate.outcome in counts.bare:
+        numbers["reference_mean"] = None
+    return EffectLine(
+        registered=run.registered,
+        short=short,
+        outcome=estimate.outcome,
+        arm=estimate.arm,
+        reference=estimate.reference,
+        unit=scale.unit,
+        decimals=decimals,
+        n=context.count(*contrast_cell("n", estimate)),
+        missing=context.count(*contrast_cell("missing", estimate)),
+        few=few,
+        **numbers,
+    )
+
+
+def _numbers(context: Context, estimate: Estimate, factor: float, decimals: int) -> dict[str, float | None]:
+    low, high = estimate.interval(context.level)
+    return {
+        "value": round(factor * estimate.value, decimals),
+        "error": round(factor * estimate.error, decimals),
+        "low": round(factor * low, decimals),
+        "high": round(factor * high, decimals),
+        "p": estimate.p_value(),
+        "adjusted_p": estimate.adjusted_p,
+        "reference_mean": round(factor * estimate.reference_mean, decimals),
+    }
+
+
+def effects_table(context: Context, lines: tuple[EffectLine, ...]) -> Table:
+    """Tabulate effects, the registered above the exploratory."""
+    text = context.text
+    family = type(context.findings.plan.family).__name__
+    labels = (
+        text("effects.effect"),
+        text("effects.interval", level=context.percent_level),
+        text("effects.error"),
+        text("effects.p"),
+        text("effects.adjusted_p", family=family),
+        text("effects.reference_mean"),
+        text("effects.n"),
+        text("effects.missing"),
+    )
+    columns = (Column(label=text("effects.outcome")), Column(label=text("effects.contrast"), wide=True))
+    bodies = (
+        Body(heading=text("effects.registered"), rows=tuple(_row(context, x) for x in lines if x.registered)),
+        Body(heading=text("effects.exploratory"), rows=tuple(_row(context, x) for x in lines if not x.registered)),
+    )
+    notes = [text("effects.note_adjusted", family=family, alpha=context.percent(context.findings.plan.family.alpha))]
+    notes += [text("effects.note_unadjusted_interval"), text("mask.note", least=context.counts.least)]
+    return Table(
+        name="effects-table",
+        caption=text("effects.caption"),
+        columns=(*columns, *(Column(label=label, numeric=True) for label in labels)),
+        bodies=tuple(body for body in bodies if body.rows),
+        notes=tuple(notes),
+    )
+
+
+def _row(context: Context, line: EffectLine) -> tuple[str, ...]:
+    head = (_named(context, line.outcome), line.short)
+    if line.few:
+        return (*head, *[context.mask] * 6, line.n, line.missing)
+    numbers, decimals = context.numbers, line.decimals
+    mean = context.mask if line.outcome in context.counts.bare else numbers.fixed(line.reference_mean, decimals)
+    return (
+        *head,
+        numbers.fixed(line.value, decimals),
+        context.range(_number(line.low), _number(line.high), decimals),
+        numbers.fixed(line.error, decimals),
+        numbers.p(line.p),
+        numbers.p(line.adjusted_p),
+        mean,
+        line.n,
+        line.missing,
+    )
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def methods_table(context: Context) -> Table:
+    """Tabulate how each effect was computed, and why so."""
+    text = context.text
+    columns = (
+        Column(label=text("effects.analysis")),
+        Column(label=text("effects.contrast")),
+        Column(label=text("effects.estimator"), english=True),
+        Column(label=text("effects.variance"), english=True),
+        Column(label=text("effects.dof"), numeric=True),
+        Column(label=text("effects.clusters"), numeric=True),
+        Column(label=text("effects.reason"), wide=True, english=True),
+    )
+    runs = sorted(context.findings.executed, key=lambda run: not run.registered)
+    rows = [_method(context, run.analysis.name, e) for run in runs for e in run.estimates]
+    return table("methods-table", text("effects.methods_caption"), columns, rows)
+
+
+def _method(context: Context, analysis: str, estimate: Estimate) -> tuple[str, ...]:
+    # Degrees of freedom of a regression give the number of people back.
+    hidden = context.counts.hides(*contrast_cell("n", estimate))
+    dof = (
+        context.text("effects.normal")
+        if estimate.dof is None
+        else context.numbers.fixed(estimate.dof, 0 if estimate.dof == round(estimate.dof) else 1)
+    )
+    return (
+        analysis,
+        context.text("effects.against", arm=estimate.arm, reference=estimate.reference),
+        estimate.estimator,
+        estimate.variance,
+        context.mask if hidden else dof,
+        DASH if estimate.clusters is None else context.numbers.whole(estimate.clusters),
+        " ".join(safe_notes(context, estimate.outcome, (estimate.reason, *estimate.notes))),
+    )
+
+
+def tests_table(context: Context) -> Table | None:
+    """Tabulate the randomisation tests, registered above exploratory; None where there are none."""
+    text, tests = context.text, context.findings.tests
+    labels = (
+        text("tests.statistic"),
+        text("effects.p"),
+        text("effects.adjusted_p", family=type(context.findings.plan.family).__name__),
+        text("tests.p_bounds"),
+        text("tests.draws"),
+        text("tests.interval"),
+        text("effects.n"),
+        text("effects.missing"),
+    )
+    columns = (Column(label=text("effects.outcome")), Column(label=text("effects.contrast"), wide=True))
+    bodies = (
+        Body(heading=text("effects.registered"), rows=tuple(_test_row(context, t) for t in tests if t.registered)),
+        Body(heading=text("effects.exploratory"), rows=tuple(_test_row(context, t) for t in tests if not t.registered)),
+    )
+    remarks = [
+        f"{test.outcome}, {test.name}: {note}"
+        for test in tests
+        for note in safe_notes(context, test.outcome, (test.reason, *test.notes))
+    ]
+    found = Table(
+        name="tests-table",
+        caption=text("tests.caption"),
+        columns=(*columns, *(Column(label=label, numeric=True) for label in labels)),
+        bodies=tuple(body for body in bodies if body.rows),
+        notes=(text("tests.note"), text("mask.note", least=context.counts.least)),
+        remarks=tuple(dict.fromkeys(remarks)),
+    )
+    return found if tests else None
+
+
+def _test_row(context: Context, test: TestResult) -> tuple[str, ...]:
+    text, numbers = context.text, context.numbers
+    together = text("tests.together")
+    contrast = text("effects.against", arm=test.arm, reference=test.reference) if test.arm else together
+    head = (_named(context, test.outcome), contrast)
+    tail = (context.count(*contrast_cell("n", test)), context.count(*contrast_cell("missing", test)))
+    if context.counts.few({arm: test.n[arm] for arm in pair_of(test)}):
+        return (*head, *[context.mask] * 6, *tail)
+    bounds = DASH if test.exact else text("number.range", low=numbers.p(test.p_low), high=numbers.p(test.p_high))
+    drawn = text("tests.all", draws=numbers.whole(test.draws)) if test.exact else numbers.whole(test.draws)
+    return (
+        *head,
+        numbers.fixed(test.statistic, 3),
+        numbers.p(test.p_value),
+        numbers.p(test.adjusted_p),
+        bounds,
+        drawn,
+        _inverted(context, test),
+        *tail,
+    )
+
+
+def _named(context: Context, outcome: str) -> str:
+    unit = context.scale(outcome).unit
+    return context.text("effects.with_unit", outcome=outcome, unit=unit) if unit else outcome
+
+
+def _inverted(context: Context, test: TestResult) -> str:
+    if test.interval is None:
+        return DASH
+    factor = context.scale(test.outcome).factor
+    low, high = (factor * bound for bound in test.interval)
+    return context.range(low, high, decimals_for((high - low) / 4))

@@ -1,0 +1,193 @@
+"""Effects as shown: masks, words and places of the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kokeilu as kk
+from kokeilu.estimate.spec import RandomisationTest
+from kokeilu.plan.run import analyse, enrol
+from kokeilu.report.context import Context, context_of
+from kokeilu.report.counts import contrast_cell, count_findings
+from kokeilu.report.design import arms_table, units_text
+from kokeilu.report.document import write_report
+from kokeilu.report.effects import EffectLine, effect_lines, effects_table, methods_table
+from kokeilu.report.effects import tests_table as table_of_tests
+from kokeilu.report.forest import drawn_effects, forest_picture
+from kokeilu.report.notes import safe_notes
+from kokeilu.report.summary import primary_findings
+
+
+@pytest.fixture(scope="module")
+def context(findings: Any) -> Context:
+    return context_of(findings, language="en", least_cell=3)
+
+
+def line(**changes: Any) -> EffectLine:
+    plain: dict[str, Any] = {
+        "registered": True,
+        "short": "coach against usual service",
+        "outcome": "employed_12m",
+        "arm": "coach",
+        "reference": "usual service",
+        "unit": "percentage points",
+        "decimals": 1,
+        "value": 2.7,
+        "error": 1.8,
+        "low": 0.4,
+        "high": 6.2,
+        "p": 0.004,
+        "reference_mean": 30.4,
+        "n": "3,000",
+        "missing": "0",
+        "few": False,
+    }
+    return EffectLine(**{**plain, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({}, "2.7 percentage points higher with coach than with usual service"),
+        ({}, "anywhere from 0.4 to 6.2 percentage points higher (95% confidence interval)"),
+        ({}, "With usual service the average was 30.4%."),
+        ({}, "would seldom make a difference this large (p\u00a0=\u00a00.004; the plan's limit is 5%)"),
+        ({"value": -2.7, "low": -6.2, "high": -0.4}, "2.7 percentage points lower"),
+        ({"value": -2.7, "low": -6.2, "high": -0.4}, "anywhere from 0.4 to 6.2 percentage points lower"),
+        ({"low": -0.4}, "anywhere from 0.4 lower to 6.2 percentage points higher"),
+        ({"value": 0.0}, "the same to the precision shown"),
+        ({"p": 0.0}, "p\u00a0<\u00a00.001"),
+        ({"p": 0.2}, "does not settle whether coach does better or worse than usual service"),
+        ({"p": 0.2}, "That is not proof of no effect."),
+        ({"adjusted_p": 0.06}, "could well make a difference"),
+        ({"adjusted_p": 0.05}, "after correction for several questions by Holm, p\u00a0=\u00a00.050"),
+        ({"unit": "days"}, "With usual service the average was 30.4 days."),
+        ({"unit": ""}, "The average was 2.7 higher"),
+        ({"value": None}, "Not shown: a group has fewer than 3 people with this outcome."),
+    ],
+)
+def test_the_words_of_the_summary(context: Context, changes: dict[str, Any], says: str) -> None:
+    found = primary_findings(context, (line(**changes),))
+    assert found[0].heading == "At work after a year: coach against usual service"
+    assert any(says in sentence for sentence in found[0].sentences)
+
+
+def test_a_hidden_mean_is_not_told(context: Context) -> None:
+    found = primary_findings(context, (line(reference_mean=None),))
+    assert not any("the average was" in sentence for sentence in found[0].sentences)
+
+
+def test_numbers_are_rounded_before_they_are_drawn(context: Context) -> None:
+    for one in effect_lines(context):
+        for number in (one.value, one.error, one.low, one.high):
+            assert number == round(number or 0.0, one.decimals)
+
+
+def test_shares_are_told_in_percentage_points(context: Context, findings: Any) -> None:
+    first, estimate = effect_lines(context)[0], findings.estimates[0]
+    assert first.unit == "percentage points"
+    assert first.value == round(100 * estimate.value, first.decimals)
+    assert effect_lines(context)[2].unit == "days"
+
+
+def test_registered_come_first_and_alone_are_adjusted(context: Context) -> None:
+    lines = effect_lines(context)
+    kinds = [one.registered for one in lines]
+    assert kinds == sorted(kinds, reverse=True)
+    assert {one.adjusted_p is None for one in lines if not one.registered} == {True}
+
+
+def test_two_analyses_of_one_comparison_are_told_apart(findings: Any) -> None:
+    run = findings.executed[0]
+    again = replace(findings, executed=(run, *findings.executed))
+    shorts = [one.short for one in effect_lines(context_of(again, language="en", least_cell=3))]
+    assert shorts.count("coach against usual service, difference in means") == 2
+
+
+def test_an_arm_of_two_people_shows_nothing(tmp_path: Path) -> None:
+    people = {"id": list(range(42))}
+    design = kk.Complete(kk.arms(control="20/42", coach="20/42", voucher="2/42"))
+    plan = kk.Plan(
+        title="Two",
+        id="id",
+        design=design,
+        outcomes=(kk.Outcome("y"),),
+        analyses=(kk.Analysis("y"), kk.Analysis("y", RandomisationTest(draws=99))),
+    )
+    assignment = enrol(plan, people, seed=1)
+    findings = analyse(plan, assignment, {**people, "y": [float((7 * i) % 11) for i in range(42)]})
+    context = context_of(findings, language="en", least_cell=3)
+    coach, voucher = effect_lines(context)
+    assert (coach.few, voucher.few) == (False, True)
+    assert (voucher.value, voucher.p, voucher.n) == (None, None, "hidden")
+    rows = effects_table(context, (coach, voucher)).bodies[0].rows
+    assert set(rows[1][2:9]) == {"hidden"}
+    assert drawn_effects((coach, voucher)) == (coach,)
+    assert methods_table(context).bodies[0].rows[1][4] == "hidden"
+    tests = table_of_tests(context)
+    assert tests is not None
+    assert set(tests.bodies[0].rows[1][2:9]) == {"hidden"}
+    assert forest_picture(context, (voucher,)) is None
+    assert "hidden" in write_report(findings, tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_people_without_a_chance_of_an_arm_enter_the_relations() -> None:
+    people = {"id": list(range(90)), "town": ["A", "B", "B"] * 30}
+    here, there = kk.arms(control=1, coach=1, voucher=0), kk.arms(control=1, coach=1, voucher=1)
+    plan = kk.Plan(
+        title="Towns",
+        id="id",
+        design=kk.Stratified({"A": here, "B": there}, by="town"),
+        outcomes=(kk.Outcome("y"),),
+        analyses=(kk.Analysis("y"),),
+    )
+    assignment = enrol(plan, people, seed=1)
+    findings = analyse(plan, assignment, {**people, "y": [float((7 * i) % 11) for i in range(90)]})
+    counts = count_findings(findings, least=3)
+    voucher = findings.estimates[1]
+    assert counts.counts[contrast_cell("n", voucher)] == voucher.n["voucher"] + voucher.n["control"]
+    assert any("used" in {part[0] for part in s.parts} and s.total[0] == "used" for s in counts.sums)
+    for relation in counts.sums:
+        assert counts.counts[relation.total] == sum(counts.counts[part] for part in relation.parts)
+
+
+def test_clusters_are_counted_by_arm() -> None:
+    people = {"id": list(range(120)), "office": [f"office {i % 12}" for i in range(120)]}
+    plan = kk.Plan(
+        title="Offices",
+        id="id",
+        design=kk.Clustered(kk.Complete(kk.arms(control=1, coach=1)), by="office"),
+        outcomes=(kk.Outcome("y"),),
+        analyses=(kk.Analysis("y"),),
+    )
+    assignment = enrol(plan, people, seed=1)
+    findings = analyse(plan, assignment, {**people, "y": [float((7 * i) % 11) for i in range(120)]})
+    context = context_of(findings, language="en", least_cell=3)
+    assert [row[3] for row in arms_table(context).bodies[0].rows] == ["6", "6"]
+    assert "Whole clusters were drawn, not single people: 12 clusters, defined by office." in units_text(context)
+    assert methods_table(context).bodies[0].rows[0][5] == "12"
+
+
+@pytest.mark.parametrize(
+    ("note", "shown"),
+    [
+        ("2 people are fitted perfectly.", "fewer than 3 people are fitted perfectly."),
+        ("1,002 people are left out.", "1,002 people are left out."),
+        ("1 person has no row.", "fewer than 3 people has no row."),
+        ("HC2 with 2 strata.", "HC2 with 2 strata."),
+    ],
+)
+def test_notes_hold_no_small_count(context: Context, note: str, shown: str) -> None:
+    assert safe_notes(context, "employed_12m", (note,)) == (shown,)
+
+
+def test_notes_with_figures_fall_away_where_counts_are_hidden(small: Callable[[int], Any]) -> None:
+    context = context_of(small(1), language="en", least_cell=3)
+    assert context.counts.hides_any_of("work")
+    notes = ("1.7% in 'control' are missing.", "HC2 was chosen.")
+    assert safe_notes(context, "work", notes) == ("HC2 was chosen.",)
