@@ -1,5 +1,5 @@
 """Replay a stratified draw, leftovers balanced: python replay_draw.py register.csv 1/2,1/4,1/4 "the seed"."""
-import csv, fractions, hashlib, math, sys  # noqa: E401, I001
+import csv, fractions, hashlib, math, sys, unicodedata as uni  # noqa: E401, I001
 def philox(counter, key):  # one block of Philox4x64-10 (Salmon et al. 2011): four words from 16 bytes of key
     c, k = [counter, 0, 0, 0], [int.from_bytes(key[i:i + 8], "little") for i in (0, 8)]
     for _ in range(10):
@@ -47,13 +47,13 @@ def seats(owed, *path):  # the arms of the seats of each stratum, from the seats
             given[own[t % len(own)]].append(k)
     return given
 def replay(rows, shares, seed):  # from pairs (id, stratum), ids as in the register: the arm of each id
-    rows, path, groups = sorted(rows), ("t" + seed, "assign"), {s: [] for s in sorted({s for _, s in rows})}
-    for i in order(len(rows), (len(groups) - 1).bit_length(), *path, "units"):
+    rows, seed, groups = sorted(rows), "t" + uni.normalize("NFC", seed), {s: [] for s in sorted({s for _, s in rows})}
+    for i in order(len(rows), (len(groups) - 1).bit_length(), seed, "assign", "units"):
         groups[rows[i][1]].append(rows[i][0])
-    given = seats([[len(g) * fractions.Fraction(p) for p in shares] for g in groups.values()], *path, "seats")
+    given = seats([[len(g) * fractions.Fraction(p) for p in shares] for g in groups.values()], seed, "assign", "seats")
     return {person: k for g, arms in zip(groups.values(), given) for person, k in zip(g, sorted(arms))}
 if __name__ == "__main__":  # a last argument "text": ids of digits alone are text in the register
     table = list(csv.reader(open(sys.argv[1], encoding="utf-8")))[1:]
-    kind = int if all(i.isdecimal() for i, *_ in table) and "text" not in sys.argv[4:] else str
+    kind = int if all(i.removeprefix("-").isdecimal() for i, *_ in table) and "text" not in sys.argv[4:] else str
     drawn = replay([(kind(i), tuple(s)) for i, *s in table], sys.argv[2].split(","), sys.argv[3])
     print("id,arm", *(f"{i},{arm}" for i, arm in drawn.items()), sep="\n")

@@ -138,3 +138,13 @@ def test_the_command_line(tmp_path, kind):
     assert lines[0] == "id,arm"
     drawn = {kind(i): int(k) for i, k in (line.split(",") for line in lines[1:])}
     assert [drawn[i] for i in assignment.ids.to_list()] == assignment.codes.tolist()
+
+
+def test_negative_whole_ids_sort_by_size(tmp_path):
+    people = register(80, "signs").assign(id=lambda d: d["id"] - int(d["id"].median()))
+    people[["id", "region"]].to_csv(tmp_path / "register.csv", index=False)
+    assignment = kk.randomise(people, kk.Stratified(kk.arms(a=1, b=1), by="region"), id="id", seed="a\u0308")
+    command = [sys.executable, str(SCRIPT), str(tmp_path / "register.csv"), "1/2,1/2", "\u00e4"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    drawn = {int(i): int(k) for i, k in (line.split(",") for line in lines[1:])}
+    assert [drawn[i] for i in assignment.ids.to_list()] == assignment.codes.tolist()
