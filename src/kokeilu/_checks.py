@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import difflib
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from os import PathLike
+from pathlib import Path
 
-from kokeilu.errors import DesignError, KokeiluError
+from kokeilu.errors import DesignError, FileError, KokeiluError
 
 __all__ = [
+    "as_path",
     "between",
     "choice",
     "count_of",
     "exact_share",
     "name_list",
     "near_match",
+    "plain_text",
     "positive_int",
     "unknown_name",
 ]
+
+_LARGEST_TERM = 10**100
+_LONG_EXPONENT = re.compile(r"[eE][+-]?[0-9_]{4,}")
+"""Written out, such a number fills the memory before it can be judged."""
 
 
 def near_match(name: str, known: Iterable[str]) -> str:
@@ -33,6 +43,17 @@ def unknown_name(
     """Word the error for a name that does not exist; the caller raises it."""
     shown = ", ".join(repr(k) for k in list(known)[:12]) + (", …" if len(known) > 12 else "")
     return error(f"{where} has no {what} {name!r}.{near_match(name, known)} It has: {shown or 'none'}.")
+
+
+def as_path(value: str | PathLike[str]) -> Path:
+    """Return the path of a file."""
+    text = value.__fspath__() if isinstance(value, PathLike) else value
+    if not isinstance(text, str):
+        raise FileError(f"a path must be text or a pathlib.Path; got {type(value).__name__}.")
+    path = Path(text)
+    if not path.name or "\0" in str(path):
+        raise FileError("the path names no file. Give the folder and the name of a file.")
+    return path
 
 
 def choice(value: str, allowed: Sequence[str], *, name: str) -> str:
@@ -79,9 +100,17 @@ def name_list(value: str | Iterable[str] | None, *, name: str) -> tuple[str, ...
     for item in names:
         if not isinstance(item, str) or not item:
             raise DesignError(f"{name} must be column names (text); got {type(item).__name__}.")
+    names = tuple(plain_text(item, name=name) for item in names)
     if len(set(names)) != len(names):
         raise DesignError(f"{name} names a column twice: {', '.join(repr(n) for n in names)}.")
     return names
+
+
+def plain_text(value: str, *, name: str, error: type[KokeiluError] = DesignError) -> str:
+    """Return text in Unicode normal form C, so that what prints alike is alike; half characters are refused."""
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise error(f"{name} holds half of a surrogate pair, which no file can carry. Type the text anew.")
+    return unicodedata.normalize("NFC", value)
 
 
 def exact_share(value: object, *, name: str) -> Fraction:
@@ -91,7 +120,7 @@ def exact_share(value: object, *, name: str) -> Fraction:
     """
     text = str(value).strip() if isinstance(value, (int, float, str, Fraction)) or hasattr(value, "__float__") else ""
     share: Fraction | None = None
-    if not isinstance(value, bool):
+    if not isinstance(value, bool) and not _LONG_EXPONENT.search(text):
         try:
             share = Fraction(text)
         except (ValueError, ZeroDivisionError):
@@ -100,6 +129,8 @@ def exact_share(value: object, *, name: str) -> Fraction:
         raise DesignError(f"the share of {name} must be a number such as 1, 0.25 or '1/3'.")
     if share < 0:
         raise DesignError(f"the share of {name} is negative; shares are 0 or more.")
+    if max(share.numerator, share.denominator) >= _LARGEST_TERM:
+        raise DesignError(f"the share of {name} has too many digits; write it as a fraction such as '1/3'.")
     return share
 
 

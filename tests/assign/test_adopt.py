@@ -89,3 +89,15 @@ def test_the_arm_is_no_column_of_the_design():
         adopt(design=kk.Stratified(ARMS, by="treat"))
     with pytest.raises(DataError, match="'treat' is missing for 1 person of 6"):
         adopt({**TRIAL, "treat": [0, 1, 1, 0, 1, None]})
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["a"], "labels must be a mapping"),
+        ({1: "a", "1": "b"}, "labels state a value twice"),
+    ],
+)
+def test_labels_that_contradict_themselves(labels, message):
+    with pytest.raises(DesignError, match=message):
+        kk.adopt({"id": [1, 2], "z": [1, 2]}, arm="z", design=kk.Complete(kk.arms(a=1, b=1)), id="id", labels=labels)

@@ -242,3 +242,44 @@ def test_shares_are_read_as_written():
     assert kk.arms(a=0.1, b=0.9).shares == (Fraction(1, 10), Fraction(9, 10))
     assert kk.arms(a="1/3", b="2/3").shares == (Fraction(1, 3), Fraction(2, 3))
     assert kk.arms(a=3, b=1).shares == (Fraction(3, 4), Fraction(1, 4))
+
+
+def test_a_seed_that_prints_alike_is_one_seed(register):
+    composed, decomposed = (kk.randomise(register, DESIGN, id="id", seed=seed) for seed in ("\u00e4", "a\u0308"))
+    assert composed.fingerprint == decomposed.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("seed", "message"), [("a\ud800", "half of a surrogate pair"), (10**5000, "8,192 bits")], ids=("surrogate", "huge")
+)
+def test_a_seed_that_cannot_be_written_down(register, seed, message):
+    with pytest.raises(SeedError, match=message):
+        kk.randomise(register, DESIGN, id="id", seed=seed)
+
+
+def test_a_class_is_no_design(register):
+    with pytest.raises(DesignError, match="design must be a mechanism .* got the class Complete"):
+        kk.randomise(register, kk.Complete, id="id", seed=1)
+    with pytest.raises(DesignError, match="Clustered needs a mechanism"):
+        kk.Clustered(kk.Complete, by="office")
+
+
+@pytest.mark.parametrize("key", [None, float("nan"), pd.NA, pd.NaT, ("x", None)])
+def test_shares_of_the_missing_are_refused(key):
+    with pytest.raises(DesignError, match="a stratum is keyed by None or NaN"):
+        kk.Stratified({key: kk.arms(a=1, b=1)}, by=("area", "flag") if isinstance(key, tuple) else "area")
+
+
+def test_an_empty_mapping_of_shares_is_refused():
+    with pytest.raises(DesignError, match="the mapping of stratum to arms is empty"):
+        kk.Stratified({}, by="area")
+
+
+def test_a_drawn_lottery_cannot_be_changed(register):
+    for design in (DESIGN, kk.Complete(kk.arms(a=1, b=1)), kk.Clustered(kk.Bernoulli(kk.arms(a=1, b=1)), by="office")):
+        lottery = kk.randomise(register, design, id="id", seed=1).lottery
+        cells = lottery.cells()
+        held = [cells.strata, getattr(lottery, "sizes", cells.strata), *getattr(lottery, "_targets", ())[:2]]
+        for array in held if cells.clusters is None else [cells.clusters]:
+            assert not array.flags.writeable
+        assert len(repr(lottery)) < 120

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 import kokeilu as kk
-from kokeilu.core.arms import Arms
+from kokeilu.core.arms import Arm, Arms, arms
 from kokeilu.core.registry import decode, encode
 from kokeilu.errors import DesignError
 from kokeilu.testing import share_lists
@@ -60,3 +60,33 @@ def test_unknown_arms_name_the_near_match():
 def test_shares_of_arms_sum_to_one():
     with pytest.raises(DesignError, match="sum to 3/4, not 1"):
         Arms((kk.Arm("a", Fraction(1, 2)), kk.Arm("b", Fraction(1, 4))))
+
+
+def test_names_that_print_alike_are_one_name():
+    assert arms({"a\u0308": 1, "b": 1}).names == ("\u00e4", "b")
+    assert arms({"\u00e4": 1, "b": 1}).index("a\u0308") == 0
+    with pytest.raises(DesignError, match="arm names must be distinct"):
+        arms({"a\u0308": 1, "\u00e4": 1})
+    with pytest.raises(DesignError, match="half of a surrogate pair"):
+        arms({"a\ud800": 1, "b": 1})
+
+
+def test_arms_built_by_hand_are_checked_too():
+    halves = Arms((Arm("a", 0.5), Arm("b", "1/2")))  # type: ignore[arg-type]
+    assert halves == arms(a=1, b=1)
+    with pytest.raises(DesignError, match="the share of arm 'a' is negative"):
+        Arm("a", Fraction(-1))
+    with pytest.raises(DesignError, match="Arms needs a tuple of Arm"):
+        Arms(5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("thing", [5, ["a", "b"], "ab"])
+def test_what_is_no_mapping_is_refused(thing):
+    with pytest.raises(DesignError, match="arms takes names and shares"):
+        arms(thing)
+
+
+@pytest.mark.parametrize("share", ["1e-400", "1e999999999", 10**120])
+def test_shares_of_too_many_digits_are_refused(share):
+    with pytest.raises(DesignError, match="the share of arm 'a' (has too many digits|must be a number)"):
+        arms(a=share, b=1)

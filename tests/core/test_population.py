@@ -56,3 +56,21 @@ def test_arrays_are_read_only():
     with pytest.raises(ValueError, match="read-only"):
         population().ids.values[0] = 7
     assert isinstance(population().ids.values, np.ndarray)
+
+
+def test_printing_shows_no_id_and_no_level():
+    population, _ = read_population({"id": ["SECRET-1", "SECRET-2"], "x": ["SECRET-3", "b"]}, id="id", columns=("x",))
+    assert repr(population.ids) == "Ids(2, text)"
+    assert repr(population.factor("x")) == "Factor(2 levels of 2 people)"
+    assert "SECRET" not in repr(population)
+
+
+def test_columns_with_as_many_levels_as_people_are_crossed_within_memory():
+    n = 200_000
+    table = {"id": range(n), "a": range(n), "b": range(n, 2 * n)}
+    population, _ = read_population(table, id="id", columns=("a", "b"))
+    codes, labels = population.cross(("a", "b"))
+    assert len(labels) == n
+    assert sorted(codes.tolist()) == list(range(n))
+    assert labels == tuple(sorted(labels))
+    assert not codes.flags.writeable

@@ -104,3 +104,13 @@ def test_tables_that_do_not_fit_are_refused(drawn, table, error, message):
 def test_the_outcome_is_no_covariate(drawn):
     with pytest.raises(ColumnError, match="both the outcome and a covariate"):
         kk.align(drawn, outcomes(), "y", covariates=("y",))
+
+
+def test_an_outcome_is_one_column(drawn):
+    with pytest.raises(ColumnError, match="the outcome is one column, named by text; got list"):
+        kk.align(drawn, outcomes(), ["y"])
+
+
+def test_printing_a_view_shows_no_value(drawn):
+    view = kk.align(drawn, outcomes(y=[123456.0] * 7 + [1.0]), "y")
+    assert "array" not in repr(view)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -104,3 +106,105 @@ def test_paths_that_lead_nowhere(path, tmp_path):
         kk.load(tmp_path / "b.parquet")
     with pytest.raises(FileError, match="'a.parquet' cannot be written: the folder does not exist"):
         kk.save(kk.load(path), tmp_path / "nowhere" / "a.parquet")
+
+
+def _with_metadata(path, change):
+    table = pq.read_table(path)
+    about = json.loads(table.schema.metadata[b"kokeilu"])
+    change(about)
+    pq.write_table(table.replace_schema_metadata({b"kokeilu": json.dumps(about).encode()}), path)
+
+
+@pytest.mark.parametrize(
+    ("register", "design", "id", "seed"),
+    [
+        ({"id": [1, 2, 3, 4]}, kk.Clustered(kk.Complete(kk.arms(a=1, b=1)), by="id"), "id", "x"),
+        ({"a\u0308": [1, 2], "o\u0308": ["x", "y"]}, kk.Stratified(kk.arms(a=1, b=1), by="o\u0308"), "a\u0308", "x"),
+        ({"id": [1, 2]}, kk.Complete(kk.arms({"a\u0308": 1, "b": 1})), "id", "a\u0308"),
+        (
+            {name: [1, 2, 3, 4] for name in ("id", "arm", "assigned_arm", "assigned_assigned_arm")},
+            kk.Stratified(kk.arms(a=1, b=1), by=("arm", "assigned_arm", "assigned_assigned_arm")),
+            "id",
+            "x",
+        ),
+    ],
+    ids=["each person a cluster", "decomposed column names", "decomposed arm and seed", "names of the arm taken"],
+)
+def test_names_that_are_hard_to_write_come_back(register, design, id, seed, tmp_path):
+    drawn = kk.randomise(register, design, id=id, seed=seed)
+    back = kk.load(kk.save(drawn, tmp_path / "a.parquet"))
+    assert back.fingerprint == drawn.fingerprint
+    assert kk.verify(back, register).verified
+
+
+def test_the_frame_keeps_the_arm_apart_from_a_column_of_that_name():
+    drawn = kk.randomise(REGISTER, DESIGNS[0], id="id", seed="x")
+    frame = drawn.to_frame()
+    assert list(frame) == ["id", "assigned_arm", "arm"]
+    assert frame[drawn.arm_column].value_counts().to_dict() == drawn.counts()
+    assert set(frame["arm"]) == {"n", "s", "w", "e"}
+    by_person = kk.randomise({"id": [1, 2]}, kk.Clustered(DESIGNS[2], by="id"), id="id", seed=1).to_frame()
+    assert by_person["id"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda about: about["mechanism"]["arms"]["items"].reverse(),
+        lambda about: about["seed"].update(text="y"),
+        lambda about: about["seed"].update(kind="", text="tx"),
+        lambda about: about["seed"].update(kind="i", text="\uff11"),
+        lambda about: about["seed"].update(text=5),
+        lambda about: about.update(seed=[]),
+        lambda about: about.update(plan=[]),
+        lambda about: about.update(plan=""),
+        lambda about: about.update(mechanism="x"),
+        lambda about: about["mechanism"]["arms"].update(items=[["a", "1", "0"]]),
+        lambda about: about["mechanism"]["arms"].update(items=5),
+        lambda about: about.update(fingerprints=None),
+        lambda about: about.pop("fingerprints"),
+        lambda about: about.update(arm="id"),
+        lambda about: about.update(id=["id"]),
+    ],
+)
+def test_metadata_that_was_tampered_with(path, change):
+    _with_metadata(path, change)
+    with pytest.raises(FileError, match="does not hold a whole assignment|was changed after it was written") as info:
+        kk.load(path)
+    assert "P0" not in str(info.value)
+    assert info.value.__context__ is None
+
+
+def test_metadata_nested_without_end(path):
+    pq.write_table(pq.read_table(path).replace_schema_metadata({b"kokeilu": b"[" * 100_000}), path)
+    with pytest.raises(FileError, match="not an assignment written by kokeilu.save"):
+        kk.load(path)
+
+
+def test_columns_and_codes_that_were_swapped(path):
+    table = pq.read_table(path)
+    swapped = pa.array([{"a": "b", "b": "a"}[arm] for arm in table.column("assigned_arm").to_pylist()])
+    for changed in (
+        table.set_column(1, "assigned_arm", swapped),
+        table.rename_columns(["person", *table.column_names[1:]]),
+    ):
+        pq.write_table(changed.replace_schema_metadata(table.schema.metadata), path)
+        with pytest.raises(FileError, match="was changed after it was written|has no column 'id'"):
+            kk.load(path)
+    pq.write_table(table.take(list(range(23, -1, -1))), path)
+    assert kk.load(path).counts() == {"a": 8, "b": 16}
+
+
+@pytest.mark.parametrize("place", [None, 5, b"a.parquet", "", "a\x00b"])
+def test_what_is_no_path(path, place):
+    drawn = kk.load(path)
+    for action in (lambda: kk.save(drawn, place), lambda: kk.load(place)):
+        with pytest.raises(FileError, match="a path must be text|the path names no file"):
+            action()
+
+
+def test_a_failed_write_leaves_no_file_with_ids_behind(path, tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(FileError, match="'folder' cannot be written"):
+        kk.save(kk.load(path), tmp_path / "folder")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.parquet", "folder"]

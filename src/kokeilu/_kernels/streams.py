@@ -15,6 +15,7 @@ Definition, for an independent verifier::
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,7 @@ from kokeilu.errors import SeedError
 __all__ = ["Seed", "Stream", "below", "digest"]
 
 _TAG = b"kokeilu/1"
+_LONGEST_SEED = 8_192
 
 
 def digest(*parts: bytes) -> bytes:
@@ -67,10 +69,15 @@ class Seed:
         if isinstance(value, Seed):
             return value
         if isinstance(value, str) and value.strip():
-            return cls("t", value)
+            if any("\ud800" <= character <= "\udfff" for character in value):
+                raise SeedError("seed holds half of a surrogate pair, which cannot be published. Type the seed anew.")
+            # Texts that print alike must be one seed, or nobody could replay the draw from print.
+            return cls("t", unicodedata.normalize("NFC", value))
         if isinstance(value, bytes) and value:
             return cls("b", value.hex())
         if isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_)):
+            if int(value).bit_length() > _LONGEST_SEED:
+                raise SeedError(f"seed has more than {_LONGEST_SEED:,} bits; give such a number as text.")
             return cls("i", str(int(value)))
         raise SeedError(
             f"seed must be text, a whole number or bytes, and not empty; got {type(value).__name__}. "

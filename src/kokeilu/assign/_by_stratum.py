@@ -38,6 +38,8 @@ def keyed_arms(arms: object, by: tuple[str, ...], *, where: str) -> ArmsByStratu
         raise DesignError(
             f"{where} needs arms, from kokeilu.arms(control=1, coaching=1), or a mapping of stratum to arms."
         )
+    if not pairs:
+        raise DesignError(f"{where}: the mapping of stratum to arms is empty. State arms for every stratum.")
     if not by:
         raise DesignError(f"{where}: arms by stratum need the columns that define the strata; name them in `by`.")
     for key, value in pairs:
@@ -57,7 +59,14 @@ def keyed_arms(arms: object, by: tuple[str, ...], *, where: str) -> ArmsByStratu
 
 
 def _key(key: object) -> Key:
-    return tuple(level_text(part) for part in key) if isinstance(key, tuple) else (level_text(key),)
+    parts = key if isinstance(key, tuple) else (key,)
+    # Only a missing value differs from itself; comparing with pandas.NA gives no truth value at all.
+    if any(part is None or type(part).__name__ == "NAType" or part != part for part in parts):
+        raise DesignError(
+            "a stratum is keyed by None or NaN, and people whose stratum is missing are not drawn. Give the missing "
+            "ones a level of their own such as 'unknown'."
+        )
+    return tuple(level_text(part) for part in parts)
 
 
 def arms_of(arms: ArmsByStratum) -> Arms:

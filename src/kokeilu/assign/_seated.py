@@ -18,6 +18,7 @@ from kokeilu._kernels.seats import leftover_seats, seat_targets
 from kokeilu._kernels.shuffle import seat_people
 from kokeilu._kernels.streams import Stream
 from kokeilu.core.arms import Arms
+from kokeilu.core.population import frozen_array
 from kokeilu.core.protocols import Cells, Codes, Floats, Ints
 from kokeilu.errors import DesignError
 
@@ -29,7 +30,7 @@ LAW_LEAVES = 20_000
 EVERY_CELLS = 2**22
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SeatedLottery:
     """Fixed seats per stratum and arm; see :class:`kokeilu.Stratified` for the law."""
 
@@ -61,11 +62,12 @@ class SeatedLottery:
     @cached_property
     def sizes(self) -> Ints:
         """Units in each stratum."""
-        return np.bincount(self.strata, minlength=len(self.shares_by_stratum)).astype(np.int64)
+        return frozen_array(np.bincount(self.strata, minlength=len(self.shares_by_stratum)).astype(np.int64))
 
     @cached_property
     def _targets(self) -> tuple[Ints, Ints, int]:
-        return seat_targets(self.sizes, self.shares_by_stratum)
+        floors, fractions, unit = seat_targets(self.sizes, self.shares_by_stratum)
+        return frozen_array(floors), frozen_array(fractions), unit
 
     def seats(self, stream: Stream, size: int) -> Ints:
         """Return the seats of each arm in each stratum, shape (size, S, K), for rows of the "seats" stream."""

@@ -98,9 +98,14 @@ def _realised(mechanism: Mechanism, population: Population, codes: Codes) -> Mec
 
 
 def _arm_codes(factor: Factor, arms: Arms, labels: Mapping[object, str], column: str) -> Codes:
+    if not isinstance(labels, Mapping):
+        raise DesignError(
+            f"labels must be a mapping such as {{0: 'control', 1: 'coaching'}}; got {type(labels).__name__}."
+        )
     named = {level_text(value): name for value, name in labels.items()}
-    for name in named.values():
-        arms.index(name)
+    if len(named) < len(labels):
+        raise DesignError("labels state a value twice (1 and '1' are the same value). Keep one of them.")
+    named = {value: arms.names[arms.index(name)] for value, name in named.items()}
     wanted = [named.get(level, level) for level in factor.levels]
     lost = [level for level in wanted if level not in arms.names]
     if lost:

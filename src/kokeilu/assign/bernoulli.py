@@ -74,7 +74,7 @@ class Bernoulli:
         return f"Each person drawn alone{by}: {describe_arms(self.arms)}."
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class BernoulliLottery:
     """Independent draws; see :class:`Bernoulli`."""
 

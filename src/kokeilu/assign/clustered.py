@@ -52,7 +52,7 @@ class Clustered:
     by: str
 
     def __post_init__(self) -> None:
-        if not isinstance(self.base, Mechanism):
+        if isinstance(self.base, type) or not isinstance(self.base, Mechanism):
             raise DesignError(
                 "Clustered needs a mechanism to draw the clusters, such as Complete(...) or Stratified(...)."
             )
@@ -91,7 +91,7 @@ class Clustered:
         return f"Whole clusters by {self.by}. {self.base.describe()}"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ClusteredLottery:
     """A lottery of clusters, seen from the people."""
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass, replace
 
-import numpy as np
-
 from kokeilu._checks import choice
 from kokeilu.assign._by_stratum import realised_arms
 from kokeilu.assign._seated import LEFTOVERS, SeatedLottery
@@ -57,7 +55,7 @@ class Complete:
         """Bind to a population."""
         return SeatedLottery(
             arms=self.arms,
-            strata=np.zeros(len(population), dtype=np.int64),
+            strata=population.cross(())[0],
             shares_by_stratum=(self.arms.shares,),
             leftovers=self.leftovers,
             unit=population.unit,

@@ -13,17 +13,21 @@ __all__ = ["check_design", "randomise"]
 
 def check_design(design: object) -> Mechanism:
     """Return the design when it is a mechanism."""
-    if not isinstance(design, Mechanism):
-        raise DesignError(
-            f"design must be a mechanism such as Stratified(...) or Complete(...); got {type(design).__name__}."
-        )
+    if isinstance(design, type) or not isinstance(design, Mechanism):
+        raise DesignError(f"design must be a mechanism such as Stratified(...) or Complete(...); got {_made(design)}.")
     return design
+
+
+def _made(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
 def randomise(table: object, design: Mechanism, *, id: str, seed: str | int | bytes) -> Assignment:
     """Draw the people of a register into arms, so that anyone with the register and the seed gets the same draw.
 
-    Row order, the kind of the columns (text, categories, labelled) and the table library never change the draw.
+    Row order, the kind of the columns (text, categories, labelled) and the table library never change the draw. One
+    thing does: ids are drawn in their order, and whole numbers sort by size, text by code point, so a register read
+    once with ids 9 and 10 and once with ids "9" and "10" is two registers; :func:`verify` says so.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from kokeilu._checks import exact_share, unknown_name
+from kokeilu._checks import exact_share, plain_text, unknown_name
 from kokeilu.core.registry import register
 from kokeilu.errors import DesignError
 
@@ -22,6 +22,15 @@ class Arm:
     name: str
     share: Fraction
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip():
+            raise DesignError(f"arm names must be distinct and not empty text; got {self.name!r}.")
+        object.__setattr__(self, "name", plain_text(self.name, name="the name of an arm"))
+        if not isinstance(self.share, Fraction):
+            object.__setattr__(self, "share", exact_share(self.share, name=f"arm {self.name!r}"))
+        if self.share < 0:
+            raise DesignError(f"the share of arm {self.name!r} is negative; shares are 0 or more.")
+
 
 @register("arms")
 @dataclass(frozen=True, slots=True)
@@ -34,10 +43,12 @@ class Arms:
     items: tuple[Arm, ...]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.items, tuple) or not all(isinstance(arm, Arm) for arm in self.items):
+            raise DesignError("Arms needs a tuple of Arm; make it with kokeilu.arms(control=1, coaching=1).")
         names = [arm.name for arm in self.items]
         if not 2 <= len(names) <= MOST_ARMS:
             raise DesignError(f"a trial needs 2 to {MOST_ARMS} arms; got {len(names)}.")
-        if len(set(names)) != len(names) or not all(isinstance(n, str) and n.strip() for n in names):
+        if len(set(names)) != len(names):
             raise DesignError(f"arm names must be distinct and not empty; got {', '.join(map(repr, names))}.")
         if sum(self.shares) != 1:
             raise DesignError(f"the shares of the arms sum to {sum(self.shares)}, not 1.")
@@ -68,6 +79,7 @@ class Arms:
 
     def index(self, name: str) -> int:
         """Return the position of an arm, or raise DesignError with the nearest name."""
+        name = plain_text(name, name="the name of an arm") if isinstance(name, str) else name
         if name not in self.names:
             raise unknown_name(name, self.names, what="arm", where="the design")
         return self.names.index(name)
@@ -116,6 +128,11 @@ def arms(mapping: Mapping[str, object] | None = None, /, **shares: object) -> Ar
     >>> arms({"verrokki": "1/2", "oma valmentaja": 0.25, "palkkatuki": "1/4"}).shares[1]
     Fraction(1, 4)
     """
+    if mapping is not None and not isinstance(mapping, Mapping):
+        raise DesignError(
+            "arms takes names and shares, such as arms(control=1, coaching=1) or arms({'verrokki': 1, 'tuki': 1}); "
+            f"got {type(mapping).__name__}."
+        )
     stated: dict[str, object] = {**(mapping or {}), **shares}
     if mapping and set(mapping) & set(shares):
         raise DesignError("an arm is stated twice, in the mapping and by keyword.")

@@ -86,6 +86,14 @@ class Assignment:
         head = (self.frame_fingerprint, self.design_fingerprint, seed, self.plan_fingerprint or "")
         return digest(*(part.encode("utf-8") for part in head), self.codes.tobytes()).hex()
 
+    @property
+    def arm_column(self) -> str:
+        """The column that holds the arms in frames and files: "arm", where neither the ids nor the rule use it."""
+        name, taken = "arm", {self.id_name, *self.population.factors}
+        while name in taken:
+            name = "assigned_" + name
+        return name
+
     def __len__(self) -> int:
         return len(self.codes)
 
@@ -123,15 +131,20 @@ class Assignment:
         return [float(x) for x in shares_of(self.lottery, self.stream("shares")).sum(axis=0)]
 
     def to_frame(self) -> pandas.DataFrame:
-        """Return a DataFrame with the id, the arm and the columns that the rule used, in the order of the ids."""
+        """Return a DataFrame with the id, the arm and the columns that the rule used, in the order of the ids.
+
+        The arm stands in the column :attr:`arm_column`.
+        """
         import pandas as pd
 
         names = np.array(self.arms.names, dtype=object)
         frame: dict[str, Any] = {
             self.id_name: self.ids.to_list(),
-            "arm": pd.Categorical(names[self.codes], self.arms.names),
+            self.arm_column: pd.Categorical(names[self.codes], self.arms.names),
         }
         for name, factor in self.population.factors.items():
+            if name == self.id_name:
+                continue
             levels = np.array(factor.levels, dtype=object)
             frame[name] = pd.Categorical(levels[factor.codes], list(factor.levels))
         return pd.DataFrame(frame)

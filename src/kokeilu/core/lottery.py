@@ -9,6 +9,7 @@ import numpy as np
 from kokeilu._checks import positive_int
 from kokeilu._kernels.streams import Stream
 from kokeilu.core.protocols import Cells, Codes, Countable, Exchangeable, Floats, KnowsShares, Lottery
+from kokeilu.errors import DesignError
 
 __all__ = ["all_assignments", "cells_of", "redraws", "shares_of"]
 
@@ -21,10 +22,24 @@ def redraws(lottery: Lottery, stream: Stream, size: int, *, chunk_cells: int = C
 
     Asking for more redraws never changes the first ones, and the chunk size never shows.
     """
+    _check_lottery(lottery)
     positive_int(size, name="the number of redraws")
+    if not isinstance(stream, Stream):
+        raise DesignError(
+            "stream must be a stream, such as assignment.stream('my redraws'); got " + type(stream).__name__ + "."
+        )
+    return _chunks(lottery, stream, size, chunk_cells)
+
+
+def _chunks(lottery: Lottery, stream: Stream, size: int, chunk_cells: int) -> Iterator[Codes]:
     step = max(1, min(size, chunk_cells // max(lottery.n_units, 1)))
     for start in range(0, size, step):
         yield lottery.draw(stream.skip(start), min(step, size - start))
+
+
+def _check_lottery(lottery: object) -> None:
+    if not isinstance(lottery, Lottery):
+        raise DesignError(f"a lottery is needed, such as assignment.lottery; got {type(lottery).__name__}.")
 
 
 def all_assignments(lottery: Lottery, limit: int = 10**6) -> Iterator[tuple[Codes, Floats]] | None:
@@ -33,6 +48,7 @@ def all_assignments(lottery: Lottery, limit: int = 10**6) -> Iterator[tuple[Code
     None where the lottery cannot list its assignments or has more than `limit` of them. The probabilities are
     equal where no seats are left over; where seats are left over, or each person is drawn alone, they differ.
     """
+    _check_lottery(lottery)
     if not isinstance(lottery, Countable):
         return None
     count = lottery.count()

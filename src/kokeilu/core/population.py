@@ -30,7 +30,16 @@ def first_members(membership: Ints, groups: int) -> Ints:
     return first
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+def _occurring(values: Ints, bound: int) -> tuple[Ints, Ints]:
+    """Return the distinct values below `bound` in ascending order, and the place of each value among them."""
+    if bound > 4 * len(values) + 2**16:
+        distinct, place = np.unique(values, return_inverse=True)
+        return distinct, place.astype(np.int64, copy=False)
+    seen = np.bincount(values, minlength=bound) > 0
+    return np.flatnonzero(seen), (np.cumsum(seen) - 1)[values]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Ids:
     """Sorted, distinct ids: int64, or UTF-8 bytes of fixed width. Whole numbers sort by size, text by code point."""
 
@@ -38,6 +47,9 @@ class Ids:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def __repr__(self) -> str:
+        return f"Ids({len(self):,}, {self.kind})"
 
     @property
     def kind(self) -> str:
@@ -64,12 +76,15 @@ class Ids:
         return b"int", self.values.astype("<i8").tobytes()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Factor:
     """A coded column: codes (n,) into levels, which are texts sorted by code point, each of them present."""
 
     codes: Ints
     levels: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Factor({count_of(len(self.levels), 'level')} of {len(self.codes):,} people)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -103,18 +118,16 @@ class Population:
     def cross(self, by: tuple[str, ...]) -> tuple[Ints, tuple[tuple[str, ...], ...]]:
         """Cross columns: codes (n,) of the combinations that occur, and their levels in lexicographic order."""
         if not by:
-            return np.zeros(len(self), dtype=np.int64), ((),)
+            return frozen_array(np.zeros(len(self), dtype=np.int64)), ((),)
         codes = self.factor(by[0]).codes
         labels: list[tuple[str, ...]] = [(level,) for level in self.factor(by[0]).levels]
         for name in by[1:]:
             other = self.factor(name)
             wide = codes * len(other.levels) + other.codes
-            seen = np.bincount(wide, minlength=len(labels) * len(other.levels)) > 0
-            place = np.cumsum(seen) - 1
-            pairs = (divmod(int(i), len(other.levels)) for i in np.flatnonzero(seen))
+            seen, codes = _occurring(wide, len(labels) * len(other.levels))
+            pairs = (divmod(pair, len(other.levels)) for pair in seen.tolist())
             labels = [(*labels[left], other.levels[right]) for left, right in pairs]
-            codes = place[wide]
-        return codes.astype(np.int64, copy=False), tuple(labels)
+        return frozen_array(codes.astype(np.int64, copy=False)), tuple(labels)
 
     def collapse(self, by: str, keep: tuple[str, ...]) -> tuple[Population, Ints]:
         """Return the population of clusters and each person's cluster code.

@@ -7,9 +7,8 @@ in a guard that raises our error after leaving the ``except`` block.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal
-from math import isfinite
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from kokeilu._checks import count_of, unknown_name
+from kokeilu._checks import count_of, plain_text, unknown_name
+from kokeilu.core.levels import level_text
 from kokeilu.core.population import Factor, Ids, Population, frozen_array
 from kokeilu.core.protocols import Floats, Ints
 from kokeilu.errors import ColumnError, DataError, KokeiluError
@@ -36,21 +36,24 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
+_LEVEL_KINDS = (
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_decimal,
+    pa.types.is_boolean,
+    pa.types.is_date,
+    pa.types.is_timestamp,
+    pa.types.is_time,
+)
 
 
 def _guard(action: Callable[[], _T], error: KokeiluError) -> _T:
     """Run a conversion; on failure raise our own error with nothing of the original in its context."""
     try:
         return action()
-    except (
-        pa.ArrowException,
-        ValueError,
-        TypeError,
-        OverflowError,
-        ArithmeticError,
-        KeyError,
-        AttributeError,
-    ):
+    except (pa.ArrowException, ValueError, TypeError, ArithmeticError, LookupError, AttributeError):
         failed = error
     raise failed
 
@@ -63,19 +66,31 @@ def column_names(table: object) -> list[str]:
     ColumnError
         Where `table` is no table.
     """
-    if isinstance(table, Mapping):
-        return [str(name) for name in table]
-    names = getattr(table, "column_names", None)
-    if names is None:
-        names = getattr(table, "columns", None)
-    if names is None or callable(names) or not isinstance(names, Iterable):
-        if hasattr(table, "__arrow_c_stream__"):
-            return list(pa.table(table).column_names)
-        raise ColumnError(
-            f"a table is needed: a pandas DataFrame, a pyarrow Table, or one with the Arrow interface (polars, "
-            f"duckdb); got {type(table).__name__}."
-        )
-    return [str(name) for name in names]
+    return list(_columns(table)[0])
+
+
+def _columns(table: Any) -> tuple[dict[str, Any], list[str]]:
+    """Return a way to each column by its name, and the names that occur more than once."""
+    if isinstance(table, Mapping) or (hasattr(table, "iloc") and hasattr(table, "columns")):
+        labels = list(table if isinstance(table, Mapping) else table.columns)
+        names, take = [str(label) for label in labels], table.__getitem__
+    else:
+        arrow = _arrow(table)
+        labels, take = list(range(arrow.num_columns)), arrow.column
+        names = arrow.column_names
+    found = {name: partial(take, label) for name, label in zip(names, labels, strict=True)}
+    return found, sorted({name for name in names if len(found) < len(names) and names.count(name) > 1})
+
+
+def _arrow(table: Any) -> pa.Table:
+    error = ColumnError(
+        f"a table is needed: a pandas DataFrame, a pyarrow Table, or one with the Arrow interface (polars, duckdb); "
+        f"got {type(table).__name__}. Collect a lazy table, and read all of a stream, first."
+    )
+    once = isinstance(table, pa.RecordBatchReader)
+    if once or not (isinstance(table, pa.Table) or hasattr(table, "__arrow_c_stream__")):
+        raise error
+    return table if isinstance(table, pa.Table) else _guard(lambda: pa.table(table), error)
 
 
 def read_columns(table: object, names: Sequence[str], *, where: str) -> dict[str, pa.Array]:
@@ -86,47 +101,67 @@ def read_columns(table: object, names: Sequence[str], *, where: str) -> dict[str
     ColumnError
         Where a column is absent (with the nearest name) or occurs twice, or holds values of mixed kinds.
     """
-    known = column_names(table)
+    found, twice = _columns(table)
+    # A name typed with "ä" finds a column stored with "a" and a combining diaeresis, and the other way round.
+    composed: dict[str, list[str]] = {}
+    for stored in found:
+        composed.setdefault(unicodedata.normalize("NFC", stored), []).append(stored)
+    arrays = {}
     for name in names:
         if not isinstance(name, str):
             raise ColumnError(f"{where}: a column is named by text; got {type(name).__name__}.")
-    # A name typed with "ä" finds a column stored with "a" and a combining diaeresis, and the other way round.
-    composed = {unicodedata.normalize("NFC", name): name for name in known}
-    stored = {name: name if name in known else composed.get(unicodedata.normalize("NFC", name), name) for name in names}
-    for name in stored.values():
-        if name not in known:
+        same = composed.get(unicodedata.normalize("NFC", name), [])
+        if len(same) > 1 or same[:1] in [[other] for other in twice]:
+            raise ColumnError(f"{where} has {max(len(same), 2)} columns called {name!r}. Keep one of them.")
+        if not same:
             index = getattr(getattr(table, "index", None), "name", None)
-            if index == name:
+            if isinstance(index, str) and index == name:
                 raise ColumnError(f"{where} has {name!r} as its index, not as a column. Call reset_index() first.")
-            raise unknown_name(name, known, what="column", where=where, error=ColumnError)
-        if known.count(name) > 1:
-            raise ColumnError(f"{where} has {known.count(name)} columns called {name!r}. Keep one of them.")
-    if hasattr(table, "iloc") or isinstance(table, Mapping):
-        return {name: _series(table[key], name, where) for name, key in stored.items()}  # type: ignore[index]
-    arrow = table if isinstance(table, pa.Table) else pa.table(table)
-    return {name: _flat(arrow.column(key), name, where) for name, key in stored.items()}
+            raise unknown_name(name, list(found), what="column", where=where, error=ColumnError)
+        arrays[name] = _array(found[same[0]], name, where)
+    lengths = {len(array) for array in arrays.values()}
+    if len(lengths) > 1:
+        raise DataError(f"{where}: the columns have different lengths, {min(lengths):,} to {max(lengths):,} rows.")
+    return arrays
 
 
-def _series(values: Any, name: str, where: str) -> pa.Array:
+def _array(take: Callable[[], Any], name: str, where: str) -> pa.Array:
     mixed = ColumnError(
         f"{where}: column {name!r} holds values of mixed kinds, or of a kind that cannot be read. "
         "Make it all numbers or all text (for pandas: astype('string') or pandas.to_numeric)."
     )
-    return _flat(_guard(lambda: pa.array(values, from_pandas=True), mixed), name, where)
+    return _guard(lambda: _flat(_from_pandas(take())), mixed)
 
 
-def _flat(column: Any, name: str, where: str) -> pa.Array:
+def _from_pandas(values: Any) -> Any:
+    if isinstance(values, (pa.Array, pa.ChunkedArray)):
+        return values
+    # pandas.cut and periods: Arrow has no such kinds, so a level is its text, such as "(0, 5]".
+    if str(getattr(values, "dtype", "")).startswith(("interval", "period")):
+        values = values.astype("category")
+    categories = getattr(getattr(values, "dtype", None), "categories", None)
+    if categories is not None and str(getattr(categories, "dtype", "")).startswith(("interval", "period")):
+        values = values.cat.rename_categories([str(category) for category in categories])
+    return pa.array(values, from_pandas=True)
+
+
+def _flat(column: Any) -> pa.Array:
     flat = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if isinstance(flat, pa.ChunkedArray):
         flat = pa.concat_arrays(flat.chunks) if flat.num_chunks else pa.array([], type=column.type)
     if pa.types.is_dictionary(flat.type) and pa.types.is_string_view(flat.type.value_type):
-        flat = pa.DictionaryArray.from_arrays(flat.indices, flat.dictionary.cast(pa.large_string()))
+        flat = pa.DictionaryArray.from_arrays(flat.indices, _plain_text(flat.dictionary))
     if pa.types.is_string_view(flat.type):
-        flat = flat.cast(pa.large_string())
+        flat = _plain_text(flat)
     if pa.types.is_floating(flat.type):
         nan = pc.is_nan(flat)
         flat = pc.if_else(pc.fill_null(nan, False), pa.scalar(None, type=flat.type), flat)
     return flat
+
+
+def _plain_text(view: pa.Array) -> pa.Array:
+    # Arrow before version 18 has no cast for this kind.
+    return pa.array(view.to_pylist(), type=pa.large_string())
 
 
 def _missing(column: pa.Array) -> tuple[int, int]:
@@ -137,17 +172,6 @@ def _missing(column: pa.Array) -> tuple[int, int]:
         return len(column), 0
     absent = np.asarray(pc.is_null(column, nan_is_null=True))
     return int(absent.sum()), int(absent.argmax()) if len(absent) else 0
-
-
-def level_text(value: object) -> str:
-    """Return the canonical text of a level: 1, 1.0, "1" and a category labelled "1" are the same level."""
-    if isinstance(value, (bool, np.bool_)):
-        return "true" if value else "false"
-    if isinstance(value, (float, np.floating, Decimal)) and isfinite(value) and value == int(value):
-        return str(int(value))
-    if isinstance(value, (int, np.integer)):
-        return str(int(value))
-    return unicodedata.normalize("NFC", str(value))
 
 
 def read_factor(column: pa.Array, name: str, *, where: str) -> Factor:
@@ -165,9 +189,16 @@ def read_factor(column: pa.Array, name: str, *, where: str) -> Factor:
             f"(first at row {first}, counted from 0). Nobody is dropped silently: fill in the value, or give the "
             "missing ones a level of their own such as 'unknown'."
         )
-    if pa.types.is_floating(column.type):
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_floating(kind):
         _refuse_infinite(np.asarray(column), name, where)
-    return read_factor_or_missing(column)
+    error = ColumnError(
+        f"{where}: column {name!r} is {_kind_word(kind)}, which makes no levels. Make it text, numbers, dates, or yes "
+        "and no."
+    )
+    if not any(is_kind(kind) for is_kind in _LEVEL_KINDS):
+        raise error
+    return _guard(lambda: read_factor_or_missing(column), error)
 
 
 def text_like(column: pa.Array) -> bool:
@@ -204,9 +235,15 @@ def _level_texts(values: pa.Array) -> pa.Array:
     kind = values.type
     if pa.types.is_integer(kind):
         return values.cast(pa.large_string())
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return pc.utf8_normalize(values.cast(pa.large_string()), form="NFC")
-    return pa.array([None if v is None else level_text(v) for v in values.to_pylist()], type=pa.large_string())
+    # Other text goes by level_text: Arrow before version 17 writes another Unicode form than it is asked for.
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if is_text and pc.all(pc.string_is_ascii(values), min_count=0).as_py():
+        return values.cast(pa.large_string())
+    plain = values.to_pylist()
+    if pa.types.is_float32(kind) or pa.types.is_float16(kind):
+        # The shortest text in their own precision: 0.1 is "0.1" there too.
+        plain = [None if v is None else kind.to_pandas_dtype()(v) for v in plain]
+    return pa.array([None if v is None else level_text(v) for v in plain], type=pa.large_string())
 
 
 def read_number(column: pa.Array, name: str, *, where: str) -> Floats:
@@ -258,7 +295,8 @@ def _to_float(column: pa.Array) -> Floats:
 def _kind_word(kind: pa.DataType) -> str:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return "text"
-    return "dates" if pa.types.is_temporal(kind) else f"of kind {kind}"
+    dates = pa.types.is_temporal(kind) and not pa.types.is_duration(kind)
+    return "dates" if dates else f"of kind {kind}"
 
 
 def read_ids(column: pa.Array, name: str, *, where: str) -> NDArray[Any]:
@@ -300,8 +338,9 @@ def _whole(column: pa.Array, name: str, where: str) -> NDArray[np.int64]:
         f"{where}: the id column {name!r} holds numbers that are not whole, or too large to be exact. Read it as text."
     )
     if pa.types.is_floating(column.type):
-        values = np.asarray(column)
-        if len(values) and (np.abs(values).max() >= 2**53 or (values != np.floor(values)).any()):
+        values = np.asarray(column, dtype=np.float64)
+        exact = 2.0 ** (np.finfo(column.type.to_pandas_dtype()).nmant + 1)
+        if len(values) and (np.abs(values).max() >= exact or (values != np.floor(values)).any()):
             raise error
         return values.astype(np.int64)
     return np.asarray(_guard(lambda: column.cast(pa.int64()).to_numpy(zero_copy_only=False), error))
@@ -314,10 +353,18 @@ def _text(column: pa.Array, name: str, where: str) -> NDArray[np.bytes_]:
         )
     raw = column.cast(pa.large_binary()).to_pylist()
     values = np.array(raw, dtype=np.bytes_) if raw else np.array([], dtype="S1")
-    empty = int(np.sum(np.char.str_len(values) == 0)) if len(values) else 0
+    plain = pc.utf8_trim_whitespace(_level_texts(column))
+    empty = pc.sum(pc.equal(pc.utf8_length(plain), 0)).as_py() or 0
     if empty:
         raise DataError(
             f"{where}: the id column {name!r} is empty text for {count_of(empty, 'row')}. Every person needs an id."
+        )
+    same = plain.equals(column.cast(plain.type))
+    alike = 0 if same else pc.count_distinct(column).as_py() - pc.count_distinct(plain).as_py()
+    if alike:
+        raise DataError(
+            f"{where}: {count_of(alike, 'id')} in {name!r} {'is' if alike == 1 else 'are'} the same as another but for "
+            "spaces around it or the Unicode form of its letters. Clean the ids, and keep one row for each person."
         )
     if any(value.endswith(b"\x00") for value in raw):
         raise DataError(f"{where}: the id column {name!r} holds a zero byte. Clean the ids first.")
@@ -334,6 +381,7 @@ def read_population(
     DataError
         For an empty table, or ids or columns that are missing or repeated.
     """
+    id = plain_text(id, name="the name of the id column", error=ColumnError) if isinstance(id, str) else id
     arrow = read_columns(table, (id, *columns), where=where)
     if len(arrow[id]) == 0:
         raise DataError(f"{where} has no rows.")

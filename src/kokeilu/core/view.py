@@ -53,7 +53,7 @@ class Account:
         return text_table(self.rows())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class View:
     """Arrays of one outcome for the people whose outcome is observed, in the order of the ids.
 
@@ -149,6 +149,8 @@ def align(assignment: Assignment, table: object, outcome: str, *, covariates: Se
         For absent or non-numeric columns, infinite values, repeated or unknown people, or no observed outcome.
     """
     where = "the outcomes table"
+    if not isinstance(outcome, str):
+        raise ColumnError(f"the outcome is one column, named by text; got {type(outcome).__name__}.")
     columns = read_columns(table, tuple(dict.fromkeys((outcome, *covariates))), where=where)
     if outcome in covariates:
         raise ColumnError(f"{outcome!r} is both the outcome and a covariate. Take it out of the covariates.")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kokeilu._checks import as_path
 from kokeilu._kernels.streams import Seed
 from kokeilu.core.assignment import Assignment, check_assignment
 from kokeilu.core.canonical import canonical_json
+from kokeilu.core.protocols import Mechanism
 from kokeilu.core.registry import decode, encode
 from kokeilu.core.table import read_columns, read_factor, read_population
-from kokeilu.errors import FileError, KokeiluError
+from kokeilu.errors import FileError, KokeiluError, SeedError
 
 __all__ = ["load", "save"]
 
@@ -52,7 +55,7 @@ def save(assignment: Assignment, path: str | os.PathLike[str]) -> Path:
     True
     """
     check_assignment(assignment)
-    target = Path(path)
+    target = as_path(path)
     part = target.with_name(target.name + ".part")
     try:
         pq.write_table(_table(assignment), part)
@@ -60,6 +63,9 @@ def save(assignment: Assignment, path: str | os.PathLike[str]) -> Path:
         reason = ""
     except OSError as error:
         reason = "the folder does not exist" if not target.parent.is_dir() else error.strerror or "no access"
+        # Half a file names people too: it must not stay behind.
+        with contextlib.suppress(OSError):
+            part.unlink()
     if reason:
         raise FileError(
             f"{target.name!r} cannot be written: {reason}. Choose a folder that exists and may be written to."
@@ -70,10 +76,11 @@ def save(assignment: Assignment, path: str | os.PathLike[str]) -> Path:
 def _table(assignment: Assignment) -> pa.Table:
     ids = assignment.ids
     columns: dict[str, Any] = {assignment.id_name: _id_array(ids.values)}
-    arm = _arm_column(assignment)
+    arm = assignment.arm_column
     columns[arm] = _coded(assignment.codes, assignment.arms.names)
     for name, factor in assignment.population.factors.items():
-        columns[name] = _coded(factor.codes, factor.levels)
+        # Where each person is a cluster, the ids stay as they are.
+        columns.setdefault(name, _coded(factor.codes, factor.levels))
     return pa.table(columns).replace_schema_metadata({_KEY: canonical_json(_about(assignment, arm)).encode("utf-8")})
 
 
@@ -85,11 +92,6 @@ def _id_array(values: np.ndarray[Any, Any]) -> pa.Array:
 
 def _coded(codes: np.ndarray[Any, Any], levels: tuple[str, ...]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(list(levels), type=pa.string()))
-
-
-def _arm_column(assignment: Assignment) -> str:
-    taken = {assignment.id_name, *assignment.population.factors}
-    return next(name for name in ("arm", "assigned_arm", "kokeilu_arm") if name not in taken)
 
 
 def _about(assignment: Assignment, arm: str) -> dict[str, object]:
@@ -120,27 +122,37 @@ def _version() -> str:
 def load(path: str | os.PathLike[str]) -> Assignment:
     """Read an assignment that :func:`save` wrote, rebuild its lottery and check its fingerprints.
 
+    Fingerprints tell a slip from an original; they do not tell who wrote the file. Whoever must not trust the file
+    compares :attr:`Assignment.fingerprint` with the one that was published, and replays the draw with :func:`verify`.
+
     Raises
     ------
     FileError
         Where the file is absent, cut short, no assignment of kokeilu, or changed since it was written.
     """
-    source = Path(path)
+    source = as_path(path)
     table = _read(source)
     about = _metadata(table, source)
     try:
         assignment = _rebuild(table, about)
+        differs = _differences(assignment, about["fingerprints"])
         reason = ""
-    except (KokeiluError, KeyError, TypeError, ValueError) as error:
-        reason = str(error) if isinstance(error, KokeiluError) else "its metadata is not complete"
+    except KokeiluError as error:
+        reason = str(error)
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, pa.ArrowException):
+        reason = "its metadata is not complete. Take a whole copy of what kokeilu.save wrote."
     if reason:
         raise FileError(f"{source.name!r} does not hold a whole assignment: {reason}")
-    _check(assignment, about, source)
+    if differs:
+        raise FileError(
+            f"{source.name!r} was changed after it was written: the fingerprint of its {differs[0]} differs. "
+            "Take the original file."
+        )
     return assignment
 
 
 def _read(source: Path) -> pa.Table:
-    if not source.is_file():
+    if not os.path.isfile(source):
         raise FileError(f"there is no file {source.name!r} in {source.parent.name or '.'!r}. Check the path.")
     try:
         return pq.read_table(source)
@@ -158,7 +170,7 @@ def _metadata(table: pa.Table, source: Path) -> Mapping[str, Any]:
         raise other
     try:
         about = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         about = None
     if not isinstance(about, dict) or "schema" not in about:
         raise other
@@ -173,32 +185,40 @@ def _metadata(table: pa.Table, source: Path) -> Mapping[str, Any]:
 def _rebuild(table: pa.Table, about: Mapping[str, Any]) -> Assignment:
     where = "the file"
     mechanism = decode(about["mechanism"])
+    if not isinstance(mechanism, Mechanism):
+        raise FileError("its rule is no mechanism. Take a whole copy of what kokeilu.save wrote.")
     population, order = read_population(table, id=about["id"], columns=mechanism.columns(), where=where)
     arm = about["arm"]
     factor = read_factor(read_columns(table, (arm,), where=where)[arm], arm, where=where)
     lottery = mechanism.bind(population)
+    if not set(factor.levels) <= set(lottery.arms.names):
+        raise FileError("the column of the arms holds values that are no arm of the design. Take the original file.")
     place = np.array([lottery.arms.index(level) for level in factor.levels], dtype=np.int8)
-    seed = about["seed"]
+    seed, plan = about["seed"], about["plan"]
+    if not (plan is None or (isinstance(plan, str) and plan)):
+        raise FileError("the fingerprint of its plan is no text. Take the original file.")
     return Assignment(
         mechanism=mechanism,
         population=population,
         lottery=lottery,
         codes=place[factor.codes][order],
-        seed=None if seed is None else Seed(seed["kind"], seed["text"]),
-        plan_fingerprint=about["plan"],
+        seed=None if seed is None else _seed(seed["kind"], seed["text"]),
+        plan_fingerprint=plan,
     )
 
 
-def _check(assignment: Assignment, about: Mapping[str, Any], source: Path) -> None:
-    stated = about["fingerprints"]
+def _seed(kind: str, text: str) -> Seed:
+    read: dict[str, Callable[[str], str | int | bytes]] = {"t": str, "i": int, "b": bytes.fromhex}
+    seed = Seed.of(read[kind](text))
+    if (seed.kind, seed.text) != (kind, text):
+        raise SeedError("its seed is not written as kokeilu.save writes it.")
+    return seed
+
+
+def _differences(assignment: Assignment, stated: Mapping[str, Any]) -> list[str]:
     found = {
         "people or columns": (assignment.frame_fingerprint, stated["frame"]),
         "rule": (assignment.design_fingerprint, stated["design"]),
         "arms or seed": (assignment.fingerprint, stated["assignment"]),
     }
-    differs = [what for what, (now, then) in found.items() if now != then]
-    if differs:
-        raise FileError(
-            f"{source.name!r} was changed after it was written: the fingerprint of its {differs[0]} differs. "
-            "Take the original file."
-        )
+    return [what for what, (now, then) in found.items() if now != then]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from pathlib import Path
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from kokeilu._checks import unknown_name
+from kokeilu._checks import as_path, unknown_name
 from kokeilu.core.table import level_text
 from kokeilu.errors import ColumnError, FileError
 
@@ -44,7 +45,7 @@ def read_register(path: str | os.PathLike[str], assignment: Assignment) -> pa.Ta
     ColumnError
         Where a column of the draw is absent, with the nearest name.
     """
-    file = Path(path)
+    file = as_path(path)
     wanted = list(dict.fromkeys((assignment.id_name, *assignment.mechanism.columns())))
     problem = f"{file.name} cannot be read as a register"
     advice = "Give the frozen register as Parquet, or as CSV in UTF-8 with a header line."
@@ -59,7 +60,7 @@ def read_register(path: str | os.PathLike[str], assignment: Assignment) -> pa.Ta
     if reason:
         raise FileError(f"{problem}: {reason}. {advice}")
     try:
-        table = _parquet(file, wanted) if start[:4] == b"PAR1" else _csv(file, start, wanted, _texts(assignment))
+        table = _parquet(file, wanted) if start[:4] == b"PAR1" else _csv(file, start, wanted, _kinds(assignment))
     except (pa.ArrowException, OSError, ValueError, KeyError, IndexError):
         table = None
     if table is None:
@@ -67,11 +68,18 @@ def read_register(path: str | os.PathLike[str], assignment: Assignment) -> pa.Ta
     return table
 
 
-def _texts(assignment: Assignment) -> list[str]:
-    """Return the columns to read as text: text ids, and columns with a level such as "007" that no number prints as."""
-    names = [assignment.id_name] if assignment.ids.kind == "text" else []
-    factors = assignment.population.factors.items()
-    return names + [name for name, factor in factors if not all(_prints_back(level) for level in factor.levels)]
+def _kinds(assignment: Assignment) -> dict[str, pa.DataType]:
+    """Return the kind of each column of the draw, of the id last."""
+    kinds = {name: _kind(factor.levels) for name, factor in assignment.population.factors.items()}
+    return {**kinds, assignment.id_name: pa.string() if assignment.ids.kind == "text" else pa.int64()}
+
+
+def _kind(levels: tuple[str, ...]) -> pa.DataType:
+    if not all(_prints_back(level) for level in levels) or 0 < len({"true", "false"} & set(levels)) < len(levels):
+        return pa.string()
+    if levels[0] in ("true", "false"):
+        return pa.bool_()
+    return pa.float64() if max(abs(float(level)) for level in levels) < 2**53 else pa.int64()
 
 
 def _prints_back(level: str) -> bool:
@@ -88,20 +96,22 @@ def _parquet(file: Path, wanted: list[str]) -> pa.Table:
     return pa.parquet.read_table(file, columns=wanted)
 
 
-def _csv(file: Path, start: bytes, wanted: list[str], texts: list[str]) -> pa.Table:
+def _csv(file: Path, start: bytes, wanted: list[str], kinds: dict[str, pa.DataType]) -> pa.Table | None:
     line = start.decode("utf-8-sig", errors="replace").splitlines()[0]
     mark = max((",", ";", "\t"), key=line.count)
     parse = pa.csv.ParseOptions(delimiter=mark)
     head = pa.csv.open_csv(file, parse_options=parse)
     _require(wanted, head.schema.names, file)
     head.close()
-    convert = pa.csv.ConvertOptions(
-        include_columns=wanted,
-        column_types={name: pa.string() for name in texts},
-        strings_can_be_null=True,
-        null_values=[""],
-    )
-    return pa.csv.read_csv(file, parse_options=parse, convert_options=convert)
+    texts = {name: kind for name, kind in kinds.items() if kind == pa.string()}
+    # A kind guessed from the first block may not hold for a later one; then the kinds of the draw are read.
+    for stated in (texts, kinds):
+        convert = pa.csv.ConvertOptions(
+            include_columns=wanted, column_types=stated, strings_can_be_null=True, null_values=[""]
+        )
+        with contextlib.suppress(pa.ArrowInvalid):
+            return pa.csv.read_csv(file, parse_options=parse, convert_options=convert)
+    return None
 
 
 def _require(wanted: list[str], known: list[str], file: Path) -> None:
