@@ -46,8 +46,8 @@ def seats(owed, *path):  # the arms of the seats of each stratum, from the seats
         for t, k in enumerate(k for k, x in zip(arms, row) for _ in range(x // unit)):
             given[own[t % len(own)]].append(k)
     return given
-def replay(rows, shares, seed):  # from pairs (id, stratum), ids as in the register: the arm of each id
-    rows, seed, groups = sorted(rows), "t" + uni.normalize("NFC", seed), {s: [] for s in sorted({s for _, s in rows})}
+def replay(rows, shares, seed, kind="t"):  # pairs (id, stratum), seed (kind "b": hex of bytes): the arm of each id
+    rows, seed, groups = sorted(rows), kind + uni.normalize("NFC", seed), {s: [] for s in sorted({s for _, s in rows})}
     for i in order(len(rows), (len(groups) - 1).bit_length(), seed, "assign", "units"):
         groups[rows[i][1]].append(rows[i][0])
     given = seats([[len(g) * fractions.Fraction(p) for p in shares] for g in groups.values()], seed, "assign", "seats")

@@ -24,12 +24,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "estimate": TO_CORE,
     "power": TO_CORE | {"estimate"},
     "plan": TO_CORE | {"assign", "balance", "estimate", "power"},
+    "ceremony": TO_CORE | {"assign"},
     "report": GROUND | {"core", "plan"},
     "io": TO_CORE | {"plan"},  # the kernels for Seed and digest, which files carry
     "testing": GROUND | {"_kernels", "core"},
     "datasets": TO_CORE | {"assign", "balance", "estimate", "power", "plan", "io"},
-    "__main__": TO_CORE | {"assign", "balance", "estimate", "power", "plan", "io", "report", "datasets"},
-    "__init__": TO_CORE | {"assign", "balance", "estimate", "power", "plan", "io", "report", "datasets", "testing"},
+    "__main__": TO_CORE | {"assign", "balance", "estimate", "power", "plan", "ceremony", "io", "report", "datasets"},
+    "__init__": TO_CORE | {"assign", "balance", "estimate", "power", "plan", "ceremony", "io", "report", "datasets", "testing"},
 }
 
 LEVELS: tuple[set[str], ...] = (
@@ -39,7 +40,7 @@ LEVELS: tuple[set[str], ...] = (
     {"core"},
     {"assign", "balance", "estimate"},
     {"power"},
-    {"plan"},
+    {"plan", "ceremony"},
     {"report", "io", "testing"},
     {"datasets"},
     {"__main__", "__init__"},

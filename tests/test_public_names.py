@@ -51,7 +51,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         _ = kokeilu.randomize
 
 
-@pytest.mark.parametrize("module", modules("assign", "estimate", "power", "plan", "balance", "core"))
+@pytest.mark.parametrize("module", modules("assign", "estimate", "power", "plan", "balance", "core", "ceremony"))
 def test_registered_classes_are_exported(module: str) -> None:
     importlib.import_module(module)
     missing = [
@@ -62,7 +62,9 @@ def test_registered_classes_are_exported(module: str) -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("module", modules("_kernels", "core", "assign", "balance", "estimate", "power", "plan", "io"))
+@pytest.mark.parametrize(
+    "module", modules("_kernels", "core", "assign", "balance", "estimate", "power", "plan", "ceremony", "io")
+)
 def test_every_module_says_what_it_offers(module: str) -> None:
     loaded = importlib.import_module(module)
     assert loaded.__doc__

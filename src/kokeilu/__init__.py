@@ -12,14 +12,40 @@ if TYPE_CHECKING:
     from kokeilu import datasets as datasets
     from kokeilu import errors as errors
     from kokeilu import testing as testing
+    from kokeilu.assign.adaptive import Adaptive as Adaptive
     from kokeilu.assign.adopt import adopt as adopt
     from kokeilu.assign.bernoulli import Bernoulli as Bernoulli
+    from kokeilu.assign.capacity import CapacityLottery as CapacityLottery
     from kokeilu.assign.clustered import Clustered as Clustered
     from kokeilu.assign.complete import Complete as Complete
+    from kokeilu.assign.factorial import Factorial as Factorial
+    from kokeilu.assign.fixed import Fixed as Fixed
+    from kokeilu.assign.gram_schmidt import GramSchmidtWalk as GramSchmidtWalk
+    from kokeilu.assign.law import law as law
+    from kokeilu.assign.matched import MatchedTuples as MatchedTuples
+    from kokeilu.assign.merged import Merged as Merged
+    from kokeilu.assign.merged import merge_arms as merge_arms
+    from kokeilu.assign.next_wave import next_wave as next_wave
+    from kokeilu.assign.next_wave import wave_shares as wave_shares
+    from kokeilu.assign.offers import offers as offers
+    from kokeilu.assign.prognostic import prognostic_score as prognostic_score
+    from kokeilu.assign.quantiles import StratifiedByQuantiles as StratifiedByQuantiles
     from kokeilu.assign.randomise import randomise as randomise
+    from kokeilu.assign.rerandomised import Rerandomised as Rerandomised
+    from kokeilu.assign.saturation import Saturation as Saturation
+    from kokeilu.assign.stepped_wedge import SteppedWedge as SteppedWedge
     from kokeilu.assign.stratified import Stratified as Stratified
+    from kokeilu.assign.threshold import ThresholdBlocks as ThresholdBlocks
     from kokeilu.assign.verify import verify as verify
+    from kokeilu.assign.waves import Waves as Waves
     from kokeilu.balance.table import check_balance as check_balance
+    from kokeilu.ceremony.certificate import Certificate as Certificate
+    from kokeilu.ceremony.commitment import Commitment as Commitment
+    from kokeilu.ceremony.commitment import commit as commit
+    from kokeilu.ceremony.drawing import draw as draw
+    from kokeilu.ceremony.proofs import Proof as Proof
+    from kokeilu.ceremony.proofs import check_proof as check_proof
+    from kokeilu.ceremony.proofs import proof as proof
     from kokeilu.core.arms import Arm as Arm
     from kokeilu.core.arms import Arms as Arms
     from kokeilu.core.arms import arms as arms
@@ -57,38 +83,63 @@ if TYPE_CHECKING:
     from kokeilu.report.document import write_report as write_report
 
 _PLACES = {
+    "Adaptive": "assign.adaptive",
     "Analysis": "plan.terms",
     "Arm": "core.arms",
     "Arms": "core.arms",
     "Assignment": "core.assignment",
     "Bernoulli": "assign.bernoulli",
     "Bonferroni": "estimate.families",
+    "CapacityLottery": "assign.capacity",
+    "Certificate": "ceremony.certificate",
     "ClusterSizes": "power.layout",
     "Clustered": "assign.clustered",
+    "Commitment": "ceremony.commitment",
     "Complete": "assign.complete",
     "Deviation": "plan.deviations",
     "DifferenceInMeans": "estimate.means",
+    "Factorial": "assign.factorial",
+    "Fixed": "assign.fixed",
+    "GramSchmidtWalk": "assign.gram_schmidt",
     "Holm": "estimate.families",
+    "MatchedTuples": "assign.matched",
     "Mean": "power.models",
+    "Merged": "assign.merged",
     "Outcome": "plan.terms",
     "Plan": "plan.plan",
+    "Proof": "ceremony.proofs",
     "Proportion": "power.models",
     "RandomisationTest": "estimate.spec",
     "Regression": "estimate.regression",
+    "Rerandomised": "assign.rerandomised",
+    "Saturation": "assign.saturation",
     "Shift": "power.world",
+    "SteppedWedge": "assign.stepped_wedge",
     "Stratified": "assign.stratified",
+    "StratifiedByQuantiles": "assign.quantiles",
+    "ThresholdBlocks": "assign.threshold",
+    "Waves": "assign.waves",
     "adopt": "assign.adopt",
     "align": "core.view",
     "all_assignments": "core.lottery",
     "analyse": "plan.run",
     "arms": "core.arms",
     "check_balance": "balance.table",
+    "check_proof": "ceremony.proofs",
+    "commit": "ceremony.commitment",
     "detectable_effect": "power.solve",
+    "draw": "ceremony.drawing",
     "enrol": "plan.run",
     "estimate_effects": "estimate.effects",
+    "law": "assign.law",
     "load": "io.files",
     "load_plan": "plan.files",
+    "merge_arms": "assign.merged",
+    "next_wave": "assign.next_wave",
+    "offers": "assign.offers",
     "power_at": "power.solve",
+    "prognostic_score": "assign.prognostic",
+    "proof": "ceremony.proofs",
     "randomisation_test": "estimate.randomisation",
     "randomise": "assign.randomise",
     "redraws": "core.lottery",
@@ -99,6 +150,7 @@ _PLACES = {
     "shares_of": "core.lottery",
     "simulate_power": "power.simulate",
     "verify": "assign.verify",
+    "wave_shares": "assign.next_wave",
     "write_report": "report.document",
 }
 _PACKAGES = ("datasets", "errors", "testing")

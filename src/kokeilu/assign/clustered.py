@@ -8,18 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from kokeilu._checks import count_of, name_list
+from kokeilu._checks import choice, count_of, name_list
 from kokeilu._kernels.streams import Stream
 from kokeilu.core.arms import Arms
 from kokeilu.core.lottery import cells_of, shares_of
-from kokeilu.core.population import CLUSTER_SIZE, Population, first_members
+from kokeilu.core.population import CLUSTER_SIZE, Factor, Population, first_members
 from kokeilu.core.protocols import Cells, Codes, Countable, Floats, Ints, Lottery, Mechanism
 from kokeilu.core.register import covariates_of
-from kokeilu.core.registry import register
+from kokeilu.core.registry import encode, register
 from kokeilu.errors import DesignError
 
-__all__ = ["Clustered"]
+__all__ = ["Clustered", "settle"]
 
+STRADDLING = ("refuse", "largest")
 EVERY_CELLS = 2**22
 
 
@@ -34,11 +35,15 @@ class Clustered:
         The rule by which clusters are drawn; its strata must be constant within clusters.
     by : str
         The column that names the cluster.
+    straddling : {"refuse", "largest"}
+        Clusters whose people stand in several strata of the base: "refuse" raises with their number; "largest" gives
+        the cluster the stratum where most of its people are, and of equals the first in the order of levels. The
+        number is kept in ``lottery.straddling``. Columns that fix arms by law are never settled by majority.
 
     Raises
     ------
     DesignError
-        On binding, where a cluster has people in several strata.
+        On binding, where a cluster has people in several strata and `straddling` refuses it.
 
     Examples
     --------
@@ -51,8 +56,10 @@ class Clustered:
     base: Mechanism
     _: KW_ONLY
     by: str
+    straddling: str = "refuse"
 
     def __post_init__(self) -> None:
+        choice(self.straddling, STRADDLING, name="straddling")
         if isinstance(self.base, type) or not isinstance(self.base, Mechanism):
             raise DesignError(
                 "Clustered needs a mechanism to draw the clusters, such as Complete(...) or Stratified(...)."
@@ -63,6 +70,11 @@ class Clustered:
         if names[0] in self.base.columns():
             raise DesignError(f"{names[0]!r} is both the cluster and a stratum. Strata are made of several clusters.")
         object.__setattr__(self, "by", names[0])
+
+    def to_data(self) -> dict[str, object]:
+        """Return plain data; `straddling` only where stated, so that designs fixed before it keep their fingerprint."""
+        data: dict[str, object] = {"base": encode(self.base), "by": self.by}
+        return data if self.straddling == "refuse" else {**data, "straddling": self.straddling}
 
     @property
     def arms(self) -> Any:
@@ -79,12 +91,21 @@ class Clustered:
 
     def bind(self, population: Population) -> Lottery:
         """Bind to a population."""
-        clusters, membership = population.collapse(self.by, self.base.columns(), covariates_of(self.base))
-        return ClusteredLottery(base=self.base.bind(clusters), membership=membership, name=self.by)
+        clusters, membership, straddling = self._collapsed(population)
+        base = self.base.bind(clusters)
+        return ClusteredLottery(base=base, membership=membership, name=self.by, straddling=straddling)
+
+    def _collapsed(self, population: Population) -> tuple[Population, Ints, int]:
+        keep, settled = self.base.columns(), 0
+        if self.straddling == "largest":
+            fixed = getattr(self.base, "settled", keep)
+            population, settled = settle(population, self.by, tuple(name for name in keep if name in fixed))
+        clusters, membership = population.collapse(self.by, keep, covariates_of(self.base))
+        return clusters, membership, settled
 
     def as_realised(self, population: Population, codes: Codes) -> Clustered:
         """Return the design with the numbers of clusters as they fell."""
-        clusters, membership = population.collapse(self.by, self.base.columns(), covariates_of(self.base))
+        clusters, membership, _ = self._collapsed(population)
         base = getattr(self.base, "as_realised", None)
         first = first_members(membership, len(clusters))
         if base is None or (codes != codes[first][membership]).any():
@@ -93,16 +114,41 @@ class Clustered:
 
     def describe(self) -> str:
         """Say the rule in one sentence."""
-        return f"Whole clusters by {self.by}. {self.base.describe()}"
+        rule = " in the stratum of most of their people" if self.straddling == "largest" else ""
+        return f"Whole clusters by {self.by}{rule}. {self.base.describe()}"
+
+
+def settle(population: Population, by: str, keep: tuple[str, ...]) -> tuple[Population, int]:
+    """Give each cluster the stratum of most of its people (of equals the first), and count the clusters moved."""
+    if not keep:
+        return population, 0
+    strata, labels = population.cross(keep)
+    clusters, n = population.factor(by), len(labels)
+    pairs, people = np.unique(clusters.codes * n + strata, return_counts=True)
+    owner = pairs // n
+    # Sorted by cluster, then most people, then lowest stratum: the first of each cluster is the one it takes.
+    order = np.lexsort((pairs % n, -people, owner))
+    first = first_members(owner[order], len(clusters.levels))
+    chosen = (pairs % n)[order][first][clusters.codes]
+    several = int((np.bincount(owner, minlength=len(clusters.levels)) > 1).sum())
+    factors = dict(population.factors)
+    for column, name in enumerate(keep):
+        own = population.factor(name)
+        place = {level: code for code, level in enumerate(own.levels)}
+        codes = np.array([place[label[column]] for label in labels], dtype=np.int64)[chosen]
+        seen, kept = np.unique(codes, return_inverse=True)
+        factors[name] = Factor(kept.astype(np.int64), tuple(own.levels[i] for i in seen.tolist()))
+    return replace(population, factors=factors), several
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ClusteredLottery:
-    """A lottery of clusters, seen from the people."""
+    """A lottery of clusters, seen from the people; `straddling` clusters were given one of several strata."""
 
     base: Lottery
     membership: Ints
     name: str
+    straddling: int = 0
 
     @property
     def arms(self) -> Arms:
@@ -132,6 +178,7 @@ class ClusteredLottery:
             fixed=inner.fixed,
             names=inner.names,
             cluster_name=inner.cluster_name or self.name,
+            whole=inner.whole,
         )
 
     def count(self) -> int | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from kokeilu._kernels.streams import Seed
 from kokeilu.core.assignment import DRAW_STREAM, Assignment
+from kokeilu.core.population import Population
 from kokeilu.core.protocols import Mechanism
 from kokeilu.core.register import read_register
 from kokeilu.errors import DesignError
 
-__all__ = ["check_design", "randomise"]
+__all__ = ["check_design", "draw_population", "randomise"]
 
 
 def check_design(design: object) -> Mechanism:
@@ -61,6 +62,12 @@ def randomise(table: object, design: Mechanism, *, id: str, seed: str | int | by
     source = Seed.of(seed)
     mechanism = check_design(design)
     population, _ = read_register(table, mechanism, id=id)
+    return draw_population(population, mechanism, seed=source)
+
+
+def draw_population(population: Population, mechanism: Mechanism, *, seed: str | int | bytes | Seed) -> Assignment:
+    """Draw people who were read before, as :func:`randomise` does."""
+    source = Seed.of(seed)
     lottery = mechanism.bind(population)
     codes = lottery.draw(source.stream(DRAW_STREAM), 1)[0]
     return Assignment(mechanism=mechanism, population=population, lottery=lottery, codes=codes, seed=source)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from kokeilu.core.register import read_register
 from kokeilu.core.results import Rows, text_table
 from kokeilu.errors import DesignError
 
-__all__ = ["Check", "Verification", "verify"]
+__all__ = ["Check", "Replays", "Verification", "verify"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,11 @@ class Verification(Rows):
         """True where every check was made and holds."""
         return all(check.holds for check in self.checks)
 
+    @property
+    def first_difference(self) -> str:
+        """Name of the first check that does not hold; empty where all do."""
+        return next((check.check for check in self.checks if not check.holds), "")
+
     def rows(self) -> list[dict[str, Any]]:
         """Return one row for each check."""
         word = {True: "holds", False: "DIFFERS", None: "not possible"}
@@ -55,14 +61,26 @@ class Verification(Rows):
         return "\n".join([verdict, text_table(self.rows()), f"fingerprint {self.fingerprint}"])
 
 
-def verify(assignment: Assignment, table: object) -> Verification:
+@runtime_checkable
+class Replays(Protocol):
+    """What knows how to hold its own draw again, such as the certificate of a public draw."""
+
+    @property
+    def replay(self) -> Callable[..., Verification]:
+        """Hold the draw again, with a table and options of its own."""
+        ...
+
+
+def verify(assignment: Assignment | Replays, table: object, **options: Any) -> Verification:
     """Replay a draw from its register and seed, and name what differs.
 
     Parameters
     ----------
-    assignment : Assignment
+    assignment : Assignment, or the Certificate of a public draw
     table : pandas, pyarrow or Arrow-capable table
         The register as it was frozen, in any row order.
+    **options
+        For a certificate: ``key=``, and those of :meth:`kokeilu.Certificate.replay`. An assignment takes none.
 
     Returns
     -------
@@ -83,6 +101,12 @@ def verify(assignment: Assignment, table: object) -> Verification:
     >>> kk.verify(assignment, seekers).verified
     True
     """
+    if isinstance(assignment, Replays):
+        return assignment.replay(table, **options)
+    if options:
+        raise DesignError(
+            f"{next(iter(options))}=... is for the certificate of a public draw; an assignment needs none."
+        )
     check_assignment(assignment)
     population, _ = read_register(table, assignment.mechanism, id=assignment.id_name)
     checks = [_people(assignment, population)]

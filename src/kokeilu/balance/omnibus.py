@@ -81,19 +81,20 @@ class _Form:
         """Centre and scale the columns of people or of clusters."""
         lottery, arms = assignment.lottery, len(assignment.arms)
         cells = cells_of(lottery)
-        columns, _ = centred_within(values, cells.strata, cells.clusters)
+        whole = cells.clusters if cells.whole else None
+        columns, _ = centred_within(values, cells.strata, whole)
         places = np.arange(len(assignment))
-        if cells.clusters is not None:
-            places = np.unique(cells.clusters, return_index=True)[1]
+        if whole is not None:
+            places = np.unique(whole, return_index=True)[1]
         shares = shares_of(lottery, assignment.stream("shares"))[places]
-        named = isinstance(lottery, Exchangeable)
+        named = isinstance(lottery, Exchangeable) and cells.whole
         return cls(
             columns=columns,
             centre=np.concatenate([shares[:, k] @ columns for k in range(1, arms)]),
             places=places,
             arms=arms,
             covariance=totals_covariance(columns, cells.strata[places], shares) if named else None,
-            clustered=cells.clusters is not None,
+            clustered=whole is not None,
         )
 
     def totals(self, codes: Codes) -> Floats:

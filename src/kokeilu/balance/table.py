@@ -260,7 +260,7 @@ def _notes(assignment: Assignment, parts: list[_Part], values: Floats, cells: Ce
         yield f"{count_of(absent, 'person has', 'people have')} no row in the table and count as missing."
     if _weights(assignment) is not None:
         yield "shares differ between people: means are weighted by 1/share."
-    if cells.clusters is not None:
+    if cells.clusters is not None and cells.whole:
         yield "rows are of people; whole clusters were drawn, and the omnibus test redraws clusters."
     filled = _filled(values)
     kept = imbalance.centred_within(filled, cells.strata)[1]

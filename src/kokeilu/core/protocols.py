@@ -49,6 +49,9 @@ class Cells:
         The columns that define the strata, for labels.
     cluster_name : str or None
         The column that defines the clusters.
+    whole : bool
+        False where people of one cluster may stand in several arms (two-stage designs): the clusters are then what
+        was drawn independently, for variances, and no cluster has an arm of its own.
     """
 
     strata: Ints
@@ -56,6 +59,7 @@ class Cells:
     fixed: bool = True
     names: tuple[str, ...] = ()
     cluster_name: str | None = None
+    whole: bool = True
 
 
 @runtime_checkable

@@ -75,6 +75,8 @@ class View:
     account : Account
     stream : Stream
         For redraws, derived from the assignment's seed.
+    whole : bool
+        False where people of one cluster may stand in several arms.
     notes : tuple of str
         What was done on the way here.
     """
@@ -95,6 +97,7 @@ class View:
     fixed: bool
     strata_names: tuple[str, ...]
     cluster_name: str | None
+    whole: bool = True
     notes: tuple[str, ...] = ()
 
 
@@ -185,6 +188,7 @@ def align(assignment: Assignment, table: object, outcome: str, *, covariates: Se
         fixed=cells.fixed,
         strata_names=cells.names,
         cluster_name=cells.cluster_name,
+        whole=cells.whole,
         notes=notes,
     )
 

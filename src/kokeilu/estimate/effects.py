@@ -49,6 +49,8 @@ def estimate_effects(
     clusters                                          difference in means, CR2, Satterthwaite's dof
     pairs of clusters                                 variance between pairs (Imai, King & Nall 2009)
     clusters in strata                                regression with stratum effects, CR2, Satterthwaite's dof
+    people within clusters (two stages)               difference in means, CR2 by cluster, Satterthwaite's dof
+    the same with clusters in strata                  regression with stratum effects, CR2 by cluster
     covariates                                        regression with slopes by arm (Lin 2013), HC2 or CR2
     ================================================  ===============================================================
 
@@ -111,7 +113,7 @@ def by_design(view: View) -> Estimator:
 
 def _pairs(view: View) -> bool:
     """Whether every stratum has exactly one cluster of each arm."""
-    if view.clusters is None:
+    if view.clusters is None or not view.whole:
         return False
     first = np.unique(view.clusters, return_index=True)[1]
     cell = view.strata[first] * len(view.arms) + view.codes[first]

@@ -87,6 +87,8 @@ class DifferenceInMeans:
 
 
 def _finding(sample: Sample, fixed: bool) -> Finding:
+    if not sample.whole:
+        return _hajek(sample, "people were drawn within clusters that were drawn before them")
     counts = sample.unit_counts()
     if sample.shares_differ(within_strata=True):
         return _hajek(sample, "the chance of an arm differs between people of the same stratum")

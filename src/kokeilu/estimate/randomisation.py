@@ -135,9 +135,11 @@ def _case(view: View, contrast: tuple[str, str] | None, *, studentise: bool) -> 
     keep = (view.shares[:, arm] > 0.0) & (view.shares[:, reference] > 0.0)
     y, codes = view.y[keep], view.codes[keep]
     _refuse(view, y, codes, arm, reference)
-    clusters = None if view.clusters is None else _renumbered(view.clusters[keep])
+    # Clusters that stand in several arms have no total of their own: the statistic is then one of people.
+    clusters = _renumbered(view.clusters[keep]) if view.clusters is not None and view.whole else None
     shares = view.shares[keep][:, [arm, reference]]
-    strata, pooled = _usable_strata(view, _renumbered(view.strata[keep]), clusters, shares, view.rows[keep])
+    own = _renumbered(view.strata[keep]) if view.whole else np.zeros(y.size, dtype=np.int64)
+    strata, pooled = _usable_strata(view, own, clusters, shares, view.rows[keep])
     weights = _weights(shares, strata)
     z = (codes == arm).astype(np.float64)
     if view.covariates.shape[1]:
@@ -308,7 +310,7 @@ def _reason(view: View, case: _Case, null: Null, alternative: str) -> str:
     n_strata = int(case.units.strata.max()) + 1
     if n_strata > 1:
         what += f", weighted over {n_strata:,} strata"
-    if view.clusters is not None:
+    if view.clusters is not None and view.whole:
         what += f", of {case.places.size:,} clusters as totals"
     if case.weighted:
         what += ", weighted by 1/share"
@@ -317,7 +319,8 @@ def _reason(view: View, case: _Case, null: Null, alternative: str) -> str:
     kind = f"all {len(null):,} assignments" if null.chances is not None else f"{len(null):,} redraws of the lottery"
     also = f" In large samples also for a zero average effect of {arm!r} against {reference!r}."
     head = f"Hypothesis: no effect of any arm on anybody. Statistic: {what}; {alternative}, {kind}."
-    return head + (also if case.studentised else "")
+    # The error of the statistic takes people as drawn one by one, which two-stage draws are not.
+    return head + (also if case.studentised and view.whole else "")
 
 
 def _notes(view: View, case: _Case, null: Null) -> Iterator[str]:

@@ -259,7 +259,8 @@ class _Model:
             parts.append("people had different chances: weights 1/share keep the average over people as the target")
         rule = RULES.get(self._kind, f"{self._kind} with n - k degrees of freedom")
         if sample.clusters is not None:
-            rule = f"{len(np.unique(sample.clusters)):,} clusters were drawn whole: {rule}"
+            drawn = "drawn whole" if sample.whole else "drawn, and people within them"
+            rule = f"{len(np.unique(sample.clusters)):,} clusters were {drawn}: {rule}"
         return "; ".join([*parts, rule]) + "."
 
     def _reference_mean(self, sample: Sample) -> float:

@@ -43,6 +43,8 @@ class Sample:
     clusters : (m,) array of codes 0..G-1, or None
     shares : (m, arms) array
     rows : (m,) bool array over the view
+    whole : bool
+        False where people of one cluster may stand in several arms.
     """
 
     arm: int
@@ -54,6 +56,7 @@ class Sample:
     clusters: Ints | None
     shares: Floats
     rows: NDArray[np.bool_]
+    whole: bool = True
     notes: tuple[str, ...] = ()
 
     @property
@@ -76,9 +79,9 @@ class Sample:
         return np.bincount(self.strata, minlength=self.n_strata).astype(np.float64)
 
     def unit_counts(self) -> Ints:
-        """Units drawn (people or clusters) by stratum and arm of the contrast, (S, 2)."""
+        """Units with an arm (people, or clusters drawn whole) by stratum and arm of the contrast, (S, 2)."""
         first = np.arange(self.y.size)
-        if self.clusters is not None:
+        if self.clusters is not None and self.whole:
             first = np.unique(self.clusters, return_index=True)[1]
         counts = np.zeros((self.n_strata, 2), dtype=np.int64)
         for position, code in enumerate((self.arm, self.reference)):
@@ -166,6 +169,7 @@ def sample_of(view: View, arm: int, reference: int) -> Sample:
         clusters=None if view.clusters is None else _renumbered(view.clusters, rows),
         shares=view.shares[rows],
         rows=rows,
+        whole=view.whole,
         notes=notes,
     )
     _refuse(view, sample)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet
 
@@ -19,8 +20,9 @@ from kokeilu.errors import ColumnError, FileError
 
 if TYPE_CHECKING:
     from kokeilu.core.assignment import Assignment
+    from kokeilu.core.protocols import Mechanism
 
-__all__ = ["read_register"]
+__all__ = ["read_people", "read_register"]
 
 _HEAD = 2**16
 
@@ -46,10 +48,72 @@ def read_register(path: str | os.PathLike[str], assignment: Assignment) -> pa.Ta
     ColumnError
         Where a column of the draw is absent, with the nearest name.
     """
+    mechanism = assignment.mechanism
+    wanted = _wanted(assignment.id_name, mechanism)
+    return _read(as_path(path), wanted, _kinds(assignment))
+
+
+def read_people(
+    path: str | os.PathLike[str], mechanism: Mechanism, *, id: str, whole_ids: bool | None = None
+) -> pa.Table:
+    """Return the id and the columns that a mechanism asks for from a Parquet or CSV file, before there is a draw.
+
+    A CSV tells no kinds: its columns are read as text, which gives the same levels as numbers do. Ids become whole
+    numbers, and covariates numbers, where each value is written as a number is, with no zero in front.
+
+    Parameters
+    ----------
+    path : path
+    mechanism : Mechanism
+    id : str
+    whole_ids : bool, optional
+        Whether ids of digits alone are whole numbers; where it is known, they are not guessed.
+
+    Raises
+    ------
+    FileError, ColumnError
+        As :func:`read_register`.
+    """
     file = as_path(path)
-    wanted = list(
-        dict.fromkeys((assignment.id_name, *assignment.mechanism.columns(), *covariates_of(assignment.mechanism)))
-    )
+    wanted = _wanted(id, mechanism)
+    table = _read(file, wanted, None)
+    if _is_parquet(file):
+        return table
+    numbers = [name for name in covariates_of(mechanism) if name not in mechanism.columns()]
+    for name, kind in [(id, pa.int64()), *((name, pa.float64()) for name in numbers)]:
+        column = table.column(name)
+        if (name != id or whole_ids is not False) and _written_as(column, _WHOLE if name == id else _NUMBER):
+            with contextlib.suppress(pa.ArrowInvalid):
+                column = column.cast(kind)
+        table = table.set_column(table.column_names.index(name), name, column)
+    for name in mechanism.columns():
+        # A truth value is "true" from a column of its own kind, whatever the capitals of the CSV.
+        if name != id and _written_as(table.column(name), "^(true|false|True|False|TRUE|FALSE)$"):
+            position = table.column_names.index(name)
+            table = table.set_column(position, name, pa.compute.utf8_lower(table.column(name)))
+    return table
+
+
+_WHOLE = "^(0|-?[1-9][0-9]{0,17})$"
+_NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
+
+
+def _written_as(column: pa.ChunkedArray, pattern: str) -> bool:
+    if not pa.types.is_string(column.type):
+        return False
+    return bool(pa.compute.all(pa.compute.match_substring_regex(column, pattern)).as_py())
+
+
+def _wanted(id: str, mechanism: Mechanism) -> list[str]:
+    return list(dict.fromkeys((id, *mechanism.columns(), *covariates_of(mechanism))))
+
+
+def _is_parquet(file: Path) -> bool:
+    with file.open("rb") as source:
+        return source.read(4) == b"PAR1"
+
+
+def _read(file: Path, wanted: list[str], kinds: dict[str, pa.DataType] | None) -> pa.Table:
     problem = f"{file.name} cannot be read as a register"
     advice = "Give the frozen register as Parquet, or as CSV in UTF-8 with a header line."
     try:
@@ -62,8 +126,10 @@ def read_register(path: str | os.PathLike[str], assignment: Assignment) -> pa.Ta
         reason = "" if start else "it is empty"
     if reason:
         raise FileError(f"{problem}: {reason}. {advice}")
+    texts = dict.fromkeys(wanted, pa.string())
     try:
-        table = _parquet(file, wanted) if start[:4] == b"PAR1" else _csv(file, start, wanted, _kinds(assignment))
+        parquet = start[:4] == b"PAR1"
+        table = _parquet(file, wanted) if parquet else _csv(file, start, wanted, texts if kinds is None else kinds)
     except (pa.ArrowException, OSError, ValueError, KeyError, IndexError):
         table = None
     if table is None:

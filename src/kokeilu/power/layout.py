@@ -256,6 +256,7 @@ def bind_rows(design: Any, people: object) -> Lottery:
 
 def _from_lottery(lottery: Lottery) -> Frame:
     cells, units = cells_of(lottery), shares_of(lottery)
+    _refuse_two_stages(not cells.whole)
     strata, sizes = cells.strata, np.ones(lottery.n_units)
     if cells.clusters is not None:
         first = np.unique(cells.clusters, return_index=True)[1]
@@ -281,10 +282,19 @@ def _by_stratum(values: Floats, strata: Ints) -> Floats:
 def draws_clusters(design: Any) -> bool:
     """Return whether a mechanism, or one that it wraps, draws whole clusters."""
     while design is not None:
+        _refuse_two_stages(getattr(design, "divides_clusters", False))
         if kind_of(design) == "clustered" or getattr(design, "draws_clusters", False):
             return True
         design = getattr(design, "base", None)
     return False
+
+
+def _refuse_two_stages(divided: bool) -> None:
+    if divided:
+        raise DesignError(
+            "people are drawn within clusters that were drawn before them, and no formula here holds for both stages. "
+            "Use simulate_power with a register, or ask for the clusters alone with Clustered(...)."
+        )
 
 
 def unseen_strata(design: Any) -> tuple[str, ...]:

@@ -26,8 +26,9 @@ from kokeilu._kernels.streams import Seed, Stream
 from kokeilu.core.assignment import Assignment
 from kokeilu.core.lottery import cells_of, redraws, shares_of
 from kokeilu.core.protocols import Cells, Codes, Floats, Ints, Lottery
-from kokeilu.core.view import locate
+from kokeilu.core.view import Account, View, locate
 from kokeilu.errors import DataError, DesignError, EstimationError
+from kokeilu.estimate.effects import by_design
 from kokeilu.power.curve import PowerCurve
 from kokeilu.power.layout import bind_rows, contrast_of
 from kokeilu.power.world import Shift, World
@@ -174,6 +175,7 @@ class _Trial:
     alpha: float
     even: bool
     rows: NDArray[np.bool_]
+    shares: Floats
 
     @classmethod
     def of(cls, lottery: Lottery, pair: tuple[int, int], alpha: float, stream: Stream) -> _Trial:
@@ -187,7 +189,16 @@ class _Trial:
         if not rows.all():
             kept = None if cells.clusters is None else _renumbered(cells.clusters[rows])
             cells = replace(cells, strata=_renumbered(cells.strata[rows]), clusters=kept)
-        return cls(lottery=lottery, cells=cells, arm=pair[0], reference=pair[1], alpha=alpha, even=even, rows=rows)
+        return cls(
+            lottery=lottery,
+            cells=cells,
+            arm=pair[0],
+            reference=pair[1],
+            alpha=alpha,
+            even=even,
+            rows=rows,
+            shares=shares[rows],
+        )
 
     def run(self, source: Any, stream: Stream, draws: int) -> Iterator[tuple[Floats, Floats, Floats, Floats]]:
         """Estimates, errors, critical values and true effects, chunk by chunk."""
@@ -221,6 +232,8 @@ class _Trial:
         """The default analysis: see `kokeilu.estimate.effects`."""
         arm, reference = self.arm, self.reference
         strata, clusters = self.cells.strata, self.cells.clusters
+        if not self.cells.whole:
+            return Drawn(*np.array([self._two_stage(y, row) for row in codes]).T)
         if not strata.any():
             if clusters is None:
                 return welch_draws(y, codes, arm=arm, reference=reference)
@@ -236,6 +249,35 @@ class _Trial:
         units, number = counts.sum(axis=(0, 2)), counts.shape[2]
         value, error = studentised(y, codes, arm=arm, reference=reference, strata=strata, clusters=clusters)
         return Drawn(value, error, np.maximum(units - np.where(lone, number + 1.0, 2.0 * number), 1.0))
+
+    def _two_stage(self, y: Floats, codes: Codes) -> tuple[float, float, float]:
+        """Value, error and degrees of freedom of one draw of people within drawn clusters; NaN without a variance."""
+        names = self.lottery.arms.names
+        everybody = tuple(np.bincount(codes, minlength=len(names)).tolist())
+        view = View(
+            outcome="outcome",
+            arms=self.lottery.arms,
+            y=y,
+            codes=codes,
+            rows=np.arange(y.size),
+            strata=self.cells.strata,
+            clusters=self.cells.clusters,
+            shares=self.shares,
+            covariates=np.empty((y.size, 0)),
+            covariate_names=(),
+            account=Account(arms=names, assigned=everybody, linked=everybody, observed=everybody),
+            lottery=self.lottery,
+            stream=Seed.of("no redraws are made").stream("view"),
+            fixed=self.cells.fixed,
+            strata_names=self.cells.names,
+            cluster_name=self.cells.cluster_name,
+            whole=False,
+        )
+        try:
+            found = by_design(view).estimate(view, ((names[self.arm], names[self.reference]),))[0]
+        except EstimationError:
+            return np.nan, np.nan, np.nan
+        return found.value, found.error, np.inf if found.dof is None else found.dof
 
     def _counts(self, codes: Codes) -> Floats:
         """Units in the two arms by draw and stratum, shape (2, b, strata)."""

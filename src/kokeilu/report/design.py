@@ -56,8 +56,10 @@ def units_text(context: Context) -> tuple[str, ...]:
     told += [] if cells.names else [text("design.no_strata")]
     if cells.clusters is None:
         return (*told, text("design.no_clusters"))
-    total = numbers.whole(len(np.unique(cells.clusters)))
-    return (*told, text("design.clustered", clusters=total, name=cells.cluster_name or ""))
+    total, name = numbers.whole(len(np.unique(cells.clusters))), cells.cluster_name or ""
+    if not cells.whole:
+        return (*told, text("design.two_stages", clusters=total, name=name))
+    return (*told, text("design.clustered", clusters=total, name=name))
 
 
 def outcomes_table(context: Context) -> Table:

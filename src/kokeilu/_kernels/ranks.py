@@ -1,0 +1,45 @@
+"""Random ranks that agree with the seats of :mod:`kokeilu._kernels.shuffle`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kokeilu._kernels.streams import Stream
+
+__all__ = ["rank_people"]
+
+
+def rank_people(strata: NDArray[np.int64], sizes: NDArray[np.int64], stream: Stream, size: int) -> NDArray[np.int64]:
+    """Rank units at random within strata, by the same words as ``seat_people``.
+
+    Unit i has the key ``word_i >> b`` with b the bits that hold S - 1. ``seat_people`` gives the seats of arm 0, 1, …
+    in ascending order of (key, position); here the last of that order has rank 1. So with two arms and m seats in
+    the second, those with rank 1 to m are those who sit in it.
+
+    Parameters
+    ----------
+    strata : int64 array, shape (n,)
+        Codes 0..S-1.
+    sizes : int64 array, shape (S,)
+        Units in each stratum.
+    stream : Stream
+        Row r is read for draw r.
+    size : int
+        Number of draws.
+
+    Returns
+    -------
+    int64 array, shape (size, n)
+        1 to the size of the stratum.
+    """
+    bits = np.uint64(int(len(sizes) - 1).bit_length())
+    keys = stream.words(size, len(strata)) >> bits
+    if bits:
+        keys |= strata.astype(np.uint64) << (np.uint64(64) - bits)
+    # A stable sort by (stratum, key) breaks ties by position, as the seats do.
+    order = keys.argsort(axis=1, kind="stable")
+    from_last = np.repeat(np.cumsum(sizes), sizes) - np.arange(len(strata))
+    ranks = np.empty((size, len(strata)), dtype=np.int64)
+    np.put_along_axis(ranks, order, np.broadcast_to(from_last, ranks.shape), axis=1)
+    return ranks
