@@ -41,7 +41,7 @@ def test_rows_hold_the_facts_and_print_as_a_table():
     assert rows[0]["n"] == 12
     assert rows[0]["missing"] == 1
     text = str(both)
-    assert "a 5 used, 1 missing; b 7 used, 0 missing. Mean under a: 3.5000." in text
+    assert "'a' 5 used, 1 missing; 'b' 7 used, 0 missing. Mean under 'a': 3.5000." in text
     assert "z: A note." in text
     assert both.to_frame().shape[0] == both.to_arrow().num_rows == 2
     assert both[:1].items == (both[0],)

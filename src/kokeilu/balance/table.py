@@ -95,7 +95,7 @@ class Balance(Rows):
         hidden = ("difference", "adjusted_difference")
         shown = [{k: v for k, v in row.items() if k.split(" ")[0] not in hidden} for row in self.rows()]
         test = self.omnibus
-        counted = "exact" if test.exact else f"Monte Carlo error {test.p_error:.4f}"
+        counted = "exact" if test.exact else f"Monte Carlo error {test.p_error:.3f}"
         head = f"Omnibus balance test: p = {p_text(test.p_value)} ({test.draws:,} draws, {counted}). {test.reason}"
         return "\n".join([text_table(shown), head, *test.notes, *self.notes])
 

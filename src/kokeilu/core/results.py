@@ -234,8 +234,8 @@ def _footnotes(items: Sequence[Estimate]) -> list[str]:
     lines: list[str] = []
     for item in items:
         lines.append(f"{item.outcome}: {item.estimator}, {item.variance}. {sentence(item.reason)}")
-        counts = "; ".join(f"{arm} {item.n[arm]:,} used, {item.missing[arm]:,} missing" for arm in item.n)
-        lines.append(f"{item.outcome}: {counts}. Mean under {item.reference}: {number_text(item.reference_mean)}.")
+        counts = "; ".join(f"{arm!r} {item.n[arm]:,} used, {item.missing[arm]:,} missing" for arm in item.n)
+        lines.append(f"{item.outcome}: {counts}. Mean under {item.reference!r}: {number_text(item.reference_mean)}.")
         lines += [f"{item.outcome}: {note}" for note in item.notes]
     return list(dict.fromkeys(lines))
 

@@ -85,7 +85,8 @@ def _columns(table: Any) -> tuple[dict[str, Any], list[str]]:
 def _arrow(table: Any) -> pa.Table:
     error = ColumnError(
         f"a table is needed: a pandas DataFrame, a pyarrow Table, or one with the Arrow interface (polars, duckdb); "
-        f"got {type(table).__name__}. Collect a lazy table, and read all of a stream, first."
+        f"got {type(table).__name__}. Collect a lazy table, and "
+        "read all of a stream, first; read a file with pandas.read_parquet or the like."
     )
     once = isinstance(table, pa.RecordBatchReader)
     if once or not (isinstance(table, pa.Table) or hasattr(table, "__arrow_c_stream__")):

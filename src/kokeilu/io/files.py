@@ -153,7 +153,7 @@ def load(path: str | os.PathLike[str]) -> Assignment:
 
 def _read(source: Path) -> pa.Table:
     if not os.path.isfile(source):
-        raise FileError(f"there is no file {source.name!r} in {source.parent.name or '.'!r}. Check the path.")
+        raise FileError(f"there is no file {source.name!r} in {str(source.parent.absolute())!r}. Check the path.")
     try:
         return pq.read_table(source)
     except (pa.ArrowException, OSError):
