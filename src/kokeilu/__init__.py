@@ -101,7 +101,8 @@ _PLACES = {
     "verify": "assign.verify",
     "write_report": "report.document",
 }
-_PACKAGES = ("datasets", "errors", "testing")
+_PACKAGES = ("datasets", "errors")
+# kokeilu.testing needs hypothesis, an extra: `from kokeilu.testing import ...` works, `from kokeilu import *` without it.
 
 __version__ = "0.1.0"
 __all__ = ["__version__", *sorted({*_PLACES, *_PACKAGES})]

@@ -37,7 +37,9 @@ def _decimal_text(value: float) -> str:
     size = abs(value)
     if size >= 100 and value == round(value):
         return f"{value:,.0f}"
-    if 0 < size < 0.00005:
+    if size < 1e-12:
+        return "0.0000"
+    if size < 0.00005:
         return f"{value:.1e}"
     return f"{value:,.{2 if size >= 100 else 3 if size >= 10 else 4}f}"
 
