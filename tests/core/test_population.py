@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kokeilu.core.table import read_population
+from kokeilu.core.register import read_population
 from kokeilu.errors import ColumnError, DesignError
 
 REGISTER = {

@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from kokeilu.core.register import read_population
 from kokeilu.core.table import (
     column_names,
     level_text,
@@ -18,7 +19,6 @@ from kokeilu.core.table import (
     read_factor,
     read_ids,
     read_number,
-    read_population,
 )
 from kokeilu.errors import ColumnError, DataError
 

@@ -331,7 +331,7 @@ CLUSTERED_MEAN = Mean(sd=1.0, icc=0.05)
         (lambda: detectable_effect(kk.Complete, 100, Mean(sd=1.0)), DesignError, "a design is needed"),
         (lambda: detectable_effect(kk.Complete, {"a": [1, 2, 3, 4]}, Mean(sd=1.0)), DesignError, "a design is needed"),
         (lambda: detectable_effect(EVEN, 0.5, Mean(sd=1.0)), ColumnError, "a table is needed"),
-        (lambda: detectable_effect(EVEN, {}, Mean(sd=1.0)), DesignError, "no columns"),
+        (lambda: detectable_effect(EVEN, {}, Mean(sd=1.0)), DataError, "no columns"),
         (lambda: detectable_effect(EVEN, pd.DataFrame({"a": []}), Mean(sd=1.0)), DataError, "no rows"),
         (lambda: detectable_effect(EVEN, pd.DataFrame({"a": [1]}), Mean(sd=1.0)), DataError, "1 person"),
         (

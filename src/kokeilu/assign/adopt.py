@@ -12,7 +12,8 @@ from kokeilu.core.arms import Arms
 from kokeilu.core.assignment import Assignment
 from kokeilu.core.population import Factor, Population
 from kokeilu.core.protocols import Codes, Mechanism
-from kokeilu.core.table import level_text, read_columns, read_factor, read_population
+from kokeilu.core.register import read_register
+from kokeilu.core.table import level_text, read_columns, read_factor
 from kokeilu.errors import ColumnError, DesignError
 
 __all__ = ["adopt"]
@@ -71,7 +72,7 @@ def adopt(
     mechanism = check_design(design)
     if arm == id or arm in mechanism.columns():
         raise ColumnError(f"{arm!r} holds the arm and cannot also be the id or a column of the design.")
-    population, order = read_population(table, id=id, columns=mechanism.columns(), where="the table")
+    population, order = read_register(table, mechanism, id=id, where="the table")
     factor = read_factor(read_columns(table, (arm,), where="the table")[arm], arm, where="the table")
     lottery = mechanism.bind(population)
     codes = _arm_codes(factor, lottery.arms, labels or {}, arm)[order]

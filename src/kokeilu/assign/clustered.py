@@ -12,8 +12,9 @@ from kokeilu._checks import count_of, name_list
 from kokeilu._kernels.streams import Stream
 from kokeilu.core.arms import Arms
 from kokeilu.core.lottery import cells_of, shares_of
-from kokeilu.core.population import Population, first_members
+from kokeilu.core.population import CLUSTER_SIZE, Population, first_members
 from kokeilu.core.protocols import Cells, Codes, Countable, Floats, Ints, Lottery, Mechanism
+from kokeilu.core.register import covariates_of
 from kokeilu.core.registry import register
 from kokeilu.errors import DesignError
 
@@ -72,14 +73,18 @@ class Clustered:
         """Return the cluster column and those of the base."""
         return (*self.base.columns(), self.by)
 
+    def covariates(self) -> tuple[str, ...]:
+        """Return the covariates of the base; it gets their means by cluster."""
+        return tuple(name for name in covariates_of(self.base) if name != CLUSTER_SIZE)
+
     def bind(self, population: Population) -> Lottery:
         """Bind to a population."""
-        clusters, membership = population.collapse(self.by, self.base.columns())
+        clusters, membership = population.collapse(self.by, self.base.columns(), covariates_of(self.base))
         return ClusteredLottery(base=self.base.bind(clusters), membership=membership, name=self.by)
 
     def as_realised(self, population: Population, codes: Codes) -> Clustered:
         """Return the design with the numbers of clusters as they fell."""
-        clusters, membership = population.collapse(self.by, self.base.columns())
+        clusters, membership = population.collapse(self.by, self.base.columns(), covariates_of(self.base))
         base = getattr(self.base, "as_realised", None)
         first = first_members(membership, len(clusters))
         if base is None or (codes != codes[first][membership]).any():

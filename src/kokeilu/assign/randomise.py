@@ -5,7 +5,7 @@ from __future__ import annotations
 from kokeilu._kernels.streams import Seed
 from kokeilu.core.assignment import DRAW_STREAM, Assignment
 from kokeilu.core.protocols import Mechanism
-from kokeilu.core.table import read_population
+from kokeilu.core.register import read_register
 from kokeilu.errors import DesignError
 
 __all__ = ["check_design", "randomise"]
@@ -60,7 +60,7 @@ def randomise(table: object, design: Mechanism, *, id: str, seed: str | int | by
     """
     source = Seed.of(seed)
     mechanism = check_design(design)
-    population, _ = read_population(table, id=id, columns=mechanism.columns())
+    population, _ = read_register(table, mechanism, id=id)
     lottery = mechanism.bind(population)
     codes = lottery.draw(source.stream(DRAW_STREAM), 1)[0]
     return Assignment(mechanism=mechanism, population=population, lottery=lottery, codes=codes, seed=source)

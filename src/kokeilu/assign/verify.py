@@ -10,8 +10,8 @@ import numpy as np
 from kokeilu._checks import count_of
 from kokeilu.core.assignment import DRAW_STREAM, Assignment, check_assignment
 from kokeilu.core.population import Population
+from kokeilu.core.register import read_register
 from kokeilu.core.results import Rows, text_table
-from kokeilu.core.table import read_population
 from kokeilu.errors import DesignError
 
 __all__ = ["Check", "Verification", "verify"]
@@ -84,7 +84,7 @@ def verify(assignment: Assignment, table: object) -> Verification:
     True
     """
     check_assignment(assignment)
-    population, _ = read_population(table, id=assignment.id_name, columns=assignment.mechanism.columns())
+    population, _ = read_register(table, assignment.mechanism, id=assignment.id_name)
     checks = [_people(assignment, population)]
     if checks[0].holds:
         checks += [_columns(assignment, population), _replay(assignment, population)]
@@ -117,7 +117,12 @@ def _columns(assignment: Assignment, population: Population) -> Check:
         moved = int((before[was.codes] != after[now.codes]).sum())
         if moved:
             changed.append(f"{name!r} differs for {count_of(moved, 'person', 'people')}")
-    same = "no columns used" if not assignment.population.factors else "the columns of the design are the same"
+    for name, before in assignment.population.numbers.items():
+        moved = int((before != population.numbers[name]).sum()) if name in population.numbers else len(before)
+        if moved:
+            changed.append(f"{name!r} differs for {count_of(moved, 'person')}")
+    used = assignment.population.factors or assignment.population.numbers
+    same = "no columns used" if not used else "the columns of the design are the same"
     return Check(check="columns", holds=not changed, finding="; ".join(changed) or same)
 
 

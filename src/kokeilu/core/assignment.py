@@ -89,7 +89,7 @@ class Assignment:
     @property
     def arm_column(self) -> str:
         """The column that holds the arms in frames and files: "arm", where neither the ids nor the rule use it."""
-        name, taken = "arm", {self.id_name, *self.population.factors}
+        name, taken = "arm", {self.id_name, *self.population.factors, *self.population.numbers}
         while name in taken:
             name = "assigned_" + name
         return name
@@ -147,6 +147,7 @@ class Assignment:
                 continue
             levels = np.array(factor.levels, dtype=object)
             frame[name] = pd.Categorical(levels[factor.codes], list(factor.levels))
+        frame |= {name: values.copy() for name, values in self.population.numbers.items()}
         return pd.DataFrame(frame)
 
     def __str__(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 
 from kokeilu._checks import count_of, unknown_name
 from kokeilu._kernels.streams import digest
-from kokeilu.core.protocols import Ints
+from kokeilu.core.protocols import Floats, Ints
 from kokeilu.errors import ColumnError, DesignError
 
-__all__ = ["Factor", "Ids", "Population", "first_members", "frozen_array"]
+__all__ = ["CLUSTER_SIZE", "Factor", "Ids", "Population", "first_members", "frozen_array"]
+
+
+CLUSTER_SIZE = "cluster_size"
+"""What a rule for clusters asks for to have the number of people in each."""
 
 
 def frozen_array(values: NDArray[Any]) -> NDArray[Any]:
@@ -97,6 +101,8 @@ class Population:
         The column of the ids.
     ids : Ids
     factors : mapping of column name to Factor
+    numbers : mapping of column name to float64 array, shape (n,)
+        Covariates that the rule of the draw needs as numbers.
     unit : str
         What a unit is called in messages: "person", or "cluster".
     """
@@ -104,6 +110,7 @@ class Population:
     id_name: str
     ids: Ids
     factors: Mapping[str, Factor]
+    numbers: Mapping[str, Floats] = field(default_factory=dict)
     unit: str = "person"
 
     def __len__(self) -> int:
@@ -129,8 +136,31 @@ class Population:
             labels = [(*labels[left], other.levels[right]) for left, right in pairs]
         return frozen_array(codes.astype(np.int64, copy=False)), tuple(labels)
 
-    def collapse(self, by: str, keep: tuple[str, ...]) -> tuple[Population, Ints]:
+    def matrix(self, names: tuple[str, ...]) -> tuple[Floats, tuple[str, ...]]:
+        """Return covariates as a matrix (n, p) and its labels: categories as indicators of all levels but the first."""
+        columns: list[Floats] = []
+        labels: list[str] = []
+        for name in names:
+            if name in self.numbers:
+                columns.append(self.numbers[name])
+                labels.append(name)
+                continue
+            shares = [label for label in self.numbers if label.startswith(f"{name}: ")]
+            if shares and name not in self.factors:
+                columns += [self.numbers[label] for label in shares]
+                labels += shares
+                continue
+            factor = self.factor(name)
+            columns += [(factor.codes == code).astype(np.float64) for code in range(1, len(factor.levels))]
+            labels += [f"{name}: {level}" for level in factor.levels[1:]]
+        table = np.stack(columns, axis=1) if columns else np.empty((len(self), 0))
+        return frozen_array(table), tuple(labels)
+
+    def collapse(self, by: str, keep: tuple[str, ...], means: tuple[str, ...] = ()) -> tuple[Population, Ints]:
         """Return the population of clusters and each person's cluster code.
+
+        Columns in `means` become numbers: the cluster's mean, or for categories its share of each level but the
+        first; "cluster_size" is the number of people.
 
         Raises
         ------
@@ -152,7 +182,13 @@ class Population:
                 )
             factors[name] = Factor(own.codes[first], own.levels)
         ids = Ids(np.array([level.encode("utf-8") for level in cluster.levels]))
-        return Population(id_name=by, ids=ids, factors=factors, unit="cluster"), cluster.codes
+        size = np.bincount(cluster.codes).astype(np.float64)
+        table, labels = self.matrix(tuple(name for name in means if name != CLUSTER_SIZE))
+        totals = [np.bincount(cluster.codes, weights=column) for column in table.T]
+        numbers = {label: frozen_array(total / size) for label, total in zip(labels, totals, strict=True)}
+        if CLUSTER_SIZE in means:
+            numbers[CLUSTER_SIZE] = frozen_array(size)
+        return Population(id_name=by, ids=ids, factors=factors, numbers=numbers, unit="cluster"), cluster.codes
 
     def fingerprint(self) -> str:
         """Return SHA-256 over ids and coded columns: the fingerprint of the frame. Row order does not enter."""
@@ -161,4 +197,6 @@ class Population:
             factor = self.factors[name]
             levels = [level.encode() for level in factor.levels]
             parts += [name.encode(), digest(*levels), factor.codes.astype("<i8").tobytes()]
+        for name in sorted(self.numbers):
+            parts += [b"number", name.encode(), (self.numbers[name] + 0.0).astype("<f8").tobytes()]
         return digest(*parts).hex()

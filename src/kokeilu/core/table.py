@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from kokeilu._checks import count_of, plain_text, unknown_name
+from kokeilu._checks import count_of, unknown_name
 from kokeilu.core.levels import level_text
-from kokeilu.core.population import Factor, Ids, Population, frozen_array
+from kokeilu.core.population import Factor, frozen_array
 from kokeilu.core.protocols import Floats, Ints
 from kokeilu.errors import ColumnError, DataError, KokeiluError
 
@@ -30,7 +30,6 @@ __all__ = [
     "read_factor_or_missing",
     "read_ids",
     "read_number",
-    "read_population",
     "rows_to_arrow",
     "text_like",
 ]
@@ -370,29 +369,6 @@ def _text(column: pa.Array, name: str, where: str) -> NDArray[np.bytes_]:
     if any(value.endswith(b"\x00") for value in raw):
         raise DataError(f"{where}: the id column {name!r} holds a zero byte. Clean the ids first.")
     return values
-
-
-def read_population(
-    table: object, *, id: str, columns: Sequence[str], where: str = "the register"
-) -> tuple[Population, Ints]:
-    """Return the population in the order of the ids, and the row of the table at which each person stands.
-
-    Raises
-    ------
-    DataError
-        For an empty table, or ids or columns that are missing or repeated.
-    """
-    id = plain_text(id, name="the name of the id column", error=ColumnError) if isinstance(id, str) else id
-    arrow = read_columns(table, (id, *columns), where=where)
-    if len(arrow[id]) == 0:
-        raise DataError(f"{where} has no rows.")
-    ids = read_ids(arrow[id], id, where=where)
-    order = np.argsort(ids, kind="stable").astype(np.int64)
-    factors = {}
-    for name in columns:
-        factor = read_factor(arrow[name], name, where=where)
-        factors[name] = Factor(frozen_array(factor.codes[order]), factor.levels)
-    return Population(id_name=id, ids=Ids(frozen_array(ids[order])), factors=factors), order
 
 
 def rows_to_arrow(rows: Sequence[Mapping[str, Any]]) -> pa.Table:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from kokeilu._checks import between, count_of, unknown_name
 from kokeilu._kernels.streams import Seed
-from kokeilu.core.table import read_columns, read_number, read_population
+from kokeilu.core.register import read_population
+from kokeilu.core.table import read_columns, read_number
 from kokeilu.datasets.potential import OUTCOMES, People, draw_people, exited, outcome_of, shift_for
 from kokeilu.errors import DataError, DesignError
 

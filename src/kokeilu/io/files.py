@@ -18,8 +18,9 @@ from kokeilu._kernels.streams import Seed
 from kokeilu.core.assignment import Assignment, check_assignment
 from kokeilu.core.canonical import canonical_json
 from kokeilu.core.protocols import Mechanism
+from kokeilu.core.register import read_register
 from kokeilu.core.registry import decode, encode
-from kokeilu.core.table import read_columns, read_factor, read_population
+from kokeilu.core.table import read_columns, read_factor
 from kokeilu.errors import FileError, KokeiluError, SeedError
 
 __all__ = ["load", "save"]
@@ -86,6 +87,8 @@ def _table(assignment: Assignment) -> pa.Table:
     for name, factor in assignment.population.factors.items():
         # Where each person is a cluster, the ids stay as they are.
         columns.setdefault(name, _coded(factor.codes, factor.levels))
+    for name, values in assignment.population.numbers.items():
+        columns.setdefault(name, pa.array(values))
     return pa.table(columns).replace_schema_metadata({_KEY: canonical_json(_about(assignment, arm)).encode("utf-8")})
 
 
@@ -106,7 +109,7 @@ def _about(assignment: Assignment, arm: str) -> dict[str, object]:
         "versions": {"kokeilu": _version(), "numpy": np.__version__, "pyarrow": pa.__version__},
         "id": assignment.id_name,
         "arm": arm,
-        "columns": list(assignment.population.factors),
+        "columns": [*assignment.population.factors, *assignment.population.numbers],
         "mechanism": encode(assignment.mechanism),
         "seed": None if seed is None else {"kind": seed.kind, "text": seed.text},
         "plan": assignment.plan_fingerprint,
@@ -192,7 +195,7 @@ def _rebuild(table: pa.Table, about: Mapping[str, Any]) -> Assignment:
     mechanism = decode(about["mechanism"])
     if not isinstance(mechanism, Mechanism):
         raise FileError("its rule is no mechanism. Take a whole copy of what kokeilu.save wrote.")
-    population, order = read_population(table, id=about["id"], columns=mechanism.columns(), where=where)
+    population, order = read_register(table, mechanism, id=about["id"], where=where)
     arm = about["arm"]
     factor = read_factor(read_columns(table, (arm,), where=where)[arm], arm, where=where)
     lottery = mechanism.bind(population)

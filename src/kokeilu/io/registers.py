@@ -13,6 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from kokeilu._checks import as_path, unknown_name
+from kokeilu.core.register import covariates_of
 from kokeilu.core.table import level_text
 from kokeilu.errors import ColumnError, FileError
 
@@ -46,7 +47,9 @@ def read_register(path: str | os.PathLike[str], assignment: Assignment) -> pa.Ta
         Where a column of the draw is absent, with the nearest name.
     """
     file = as_path(path)
-    wanted = list(dict.fromkeys((assignment.id_name, *assignment.mechanism.columns())))
+    wanted = list(
+        dict.fromkeys((assignment.id_name, *assignment.mechanism.columns(), *covariates_of(assignment.mechanism)))
+    )
     problem = f"{file.name} cannot be read as a register"
     advice = "Give the frozen register as Parquet, or as CSV in UTF-8 with a header line."
     try:

@@ -10,10 +10,9 @@ import numpy as np
 from kokeilu._checks import between, count_of, positive_int
 from kokeilu.core.arms import Arms
 from kokeilu.core.lottery import cells_of, shares_of
-from kokeilu.core.population import Ids, Population
 from kokeilu.core.protocols import Floats, Ints, Lottery
+from kokeilu.core.register import population_of_rows
 from kokeilu.core.registry import kind_of
-from kokeilu.core.table import column_names, read_columns, read_factor
 from kokeilu.errors import DataError, DesignError
 from kokeilu.power.formula import Layout
 from kokeilu.power.models import OutcomeModel
@@ -265,20 +264,12 @@ def bind_rows(design: Any, people: object) -> Lottery:
     """Bind a design to the rows of a table, in their order; no id is needed to size a trial."""
     if not callable(getattr(design, "bind", None)) or isinstance(design, type):
         raise DesignError(f"a design is needed, such as Complete or Stratified; got {type(design).__name__}.")
-    columns = tuple(design.columns())
-    known = column_names(people)
-    if not known:
-        raise DesignError("the register has no columns.")
-    arrays = read_columns(people, columns or known[:1], where="the register")
-    factors = {name: read_factor(arrays[name], name, where="the register") for name in columns}
-    n = len(next(iter(arrays.values())))
-    if n == 0:
-        raise DataError("the register has no rows.")
-    if n < LEAST_PEOPLE:
+    population = population_of_rows(people, design)
+    if len(population) < LEAST_PEOPLE:
         raise DataError(
-            f"the register has {count_of(n, 'person', 'people')}; {LEAST_PEOPLE} are the least, two in either arm."
+            f"the register has {count_of(len(population), 'person')}; {LEAST_PEOPLE} are the least, two in either arm."
         )
-    lottery: Lottery = design.bind(Population(id_name="row", ids=Ids(np.arange(n)), factors=factors))
+    lottery: Lottery = design.bind(population)
     return lottery
 
 

@@ -12,8 +12,8 @@ from kokeilu._kernels.streams import Seed
 from kokeilu.core.assignment import Assignment
 from kokeilu.core.lottery import all_assignments
 from kokeilu.core.protocols import Floats, Mechanism
+from kokeilu.core.register import read_register
 from kokeilu.core.results import Estimate, Estimates
-from kokeilu.core.table import read_population
 from kokeilu.core.view import View, align
 from kokeilu.errors import KokeiluError
 from kokeilu.testing.laws import BrokenLaw
@@ -49,7 +49,7 @@ class Trial:
 
     def assignments(self) -> list[tuple[Assignment, float]]:
         """Return every assignment with its probability."""
-        population, _ = read_population(self.register, id="id", columns=self.mechanism.columns())
+        population, _ = read_register(self.register, self.mechanism, id="id")
         lottery = self.mechanism.bind(population)
         chunks = all_assignments(lottery)
         if chunks is None:

@@ -14,8 +14,8 @@ import numpy as np
 from kokeilu._kernels.streams import Seed, Stream
 from kokeilu.core.lottery import all_assignments, redraws, shares_of
 from kokeilu.core.protocols import Codes, Floats, Lottery, Mechanism
+from kokeilu.core.register import read_register
 from kokeilu.core.registry import decode, encode
-from kokeilu.core.table import read_population
 
 __all__ = ["LAWS", "BrokenLaw", "check_mechanism", "exact_marginals", "mechanism_laws"]
 
@@ -29,7 +29,7 @@ class BrokenLaw(AssertionError):
 
 
 def _bind(mechanism: Mechanism, register: Register) -> Lottery:
-    population, _ = read_population(register, id="id", columns=mechanism.columns())
+    population, _ = read_register(register, mechanism, id="id")
     return mechanism.bind(population)
 
 
