@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kokeilu import datasets as datasets
     from kokeilu import errors as errors
-    from kokeilu import testing as testing
     from kokeilu.assign.adopt import adopt as adopt
     from kokeilu.assign.bernoulli import Bernoulli as Bernoulli
     from kokeilu.assign.clustered import Clustered as Clustered
@@ -102,7 +101,7 @@ _PLACES = {
     "write_report": "report.document",
 }
 _PACKAGES = ("datasets", "errors")
-# kokeilu.testing needs hypothesis, an extra: `from kokeilu.testing import ...` works, `from kokeilu import *` without it.
+# Not kokeilu.testing: it needs hypothesis, an extra, and `from kokeilu import *` needs none.
 
 __version__ = "0.1.0"
 __all__ = ["__version__", *sorted({*_PLACES, *_PACKAGES})]

@@ -32,7 +32,12 @@ def test_enrol_is_the_draw_of_the_plans_design_with_its_stamp(plan: Plan, people
     ("edit", "seed", "error", "says"),
     [
         (lambda t: t.drop(columns="person"), SEED, ColumnError, "no column 'person'"),
-        (lambda t: t.rename(columns={"age": "aeg"}), SEED, ColumnError, "no column 'age'. Did you mean 'aeg'"),
+        (
+            lambda t: t.rename(columns={"age": "aeg"}),
+            SEED,
+            ColumnError,
+            "no covariate column 'age'. Did you mean 'aeg'",
+        ),
         (lambda t: t, None, SeedError, "seed"),
         (lambda t: t.iloc[:0], SEED, DataError, "no rows"),
     ],
@@ -229,7 +234,7 @@ BROKEN = [
     (changed("work", value=np.inf), "outcome", "work", DataError, "'work' is infinite for 1 person"),
     (changed("grade", all=np.nan), "outcome", "grade", DataError, "'grade' is missing for all 60"),
     (changed("work", all=1.0), "estimator", "work by the design", EstimationError, "analysis 'work by the design': "),
-    (changed("age", drop=True), "estimator", "grade by Regression", ColumnError, "no column 'age'"),
+    (changed("age", drop=True), "estimator", "grade by Regression", ColumnError, "no covariate column 'age'"),
 ]
 
 

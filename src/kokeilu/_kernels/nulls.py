@@ -203,7 +203,7 @@ class Null:
         return extreme | self.undefined
 
     def p_value(self, alternative: str, shift: float = 0.0) -> float:
-        """Sum of the probabilities of the hits, or (1 + hits) / (1 + draws); "equal-tailed" is twice the smaller side."""
+        """Sum of the probabilities of the hits, or (1 + hits) / (1 + draws); equal-tailed: twice the smaller side."""
         if alternative == "equal-tailed":
             return min(1.0, 2.0 * self.p_value(self.nearer_side(shift), shift))
         hits = self.hits(alternative, shift)

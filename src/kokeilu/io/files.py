@@ -56,12 +56,12 @@ def save(assignment: Assignment, path: str | os.PathLike[str]) -> Path:
     True
     """
     check_assignment(assignment)
-    if Path(path).suffix.lower() not in ("", ".parquet", ".pq"):
+    target = as_path(path)
+    if target.suffix.lower() not in ("", ".parquet", ".pq"):
         raise FileError(
-            f"an assignment is written as Parquet, not as {Path(path).suffix!r}. Name the file assignment.parquet; for "
+            f"an assignment is written as Parquet, not as {target.suffix!r}. Name the file assignment.parquet; for "
             "a table to read elsewhere use assignment.to_frame()."
         )
-    target = as_path(path)
     part = target.with_name(target.name + ".part")
     try:
         pq.write_table(_table(assignment), part)
