@@ -36,7 +36,7 @@ def test_enrol_is_the_draw_of_the_plans_design_with_its_stamp(plan: Plan, people
             lambda t: t.rename(columns={"age": "aeg"}),
             SEED,
             ColumnError,
-            "no covariate column 'age'. Did you mean 'aeg'",
+            "no column 'age'. Did you mean 'aeg'",
         ),
         (lambda t: t, None, SeedError, "seed"),
         (lambda t: t.iloc[:0], SEED, DataError, "no rows"),
