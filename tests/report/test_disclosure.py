@@ -104,7 +104,7 @@ def test_means_of_small_counts_are_hidden(small: Callable[[int], Any], seed: int
     for line, raw in zip(balance_lines(context), kept, strict=True):
         if raw.covariate == "age" and not raw.level:
             continue
-        for k, arm in enumerate(context.arms):
+        for arm in context.arms:
             ones = round((raw.means[arm] or 0.0) * raw.n[arm])
             if small_count(ones) or (not raw.level and small_count(raw.n[arm] - ones)):
                 assert set(line.means) == {context.mask}

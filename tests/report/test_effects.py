@@ -218,6 +218,17 @@ def test_degrees_of_freedom_show_only_where_no_count_of_the_outcome_is_hidden(
     assert not any(cell[0] == "dof" for cell in context.counts.hidden)
 
 
+def test_a_mean_that_gives_a_hidden_number_of_people_is_hidden(small: Callable[[int], Any]) -> None:
+    """Of 17 to 20 people only 10 of 18 are 56%."""
+    context = context_of(small(1), language="en", least_cell=3)
+    lines = effect_lines(context)
+    assert context.counts.hides("used", "work", "control")
+    assert [one.value is not None for one in lines] == [True] * 4
+    assert [one.reference_mean is None for one in lines] == [True, True, False, False]
+    rows = effects_table(context, lines).bodies[0].rows
+    assert [row[7] == "hidden" for row in rows] == [True, True, False, False]
+
+
 def test_one_p_value_alone_is_not_corrected(context: Context, tmp_path: Path) -> None:
     people = {"id": list(range(40))}
     plan = kk.Plan(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kokeilu.report.context import Context
 from kokeilu.report.levels import MISSING, is_share, level_cell
 from kokeilu.report.notes import safe_notes
-from kokeilu.report.numbers import decimals_for
+from kokeilu.report.numbers import decimals_for, tells_number
 from kokeilu.report.tables import Body, Column, Table, mask_notes
 
 if TYPE_CHECKING:
@@ -60,9 +60,10 @@ def balance_lines(context: Context) -> tuple[BalanceLine, ...]:
 
 def _line(context: Context, line: BalanceRow) -> BalanceLine:
     text, numbers, arms = context.text, context.numbers, context.arms
-    hidden = {arm: _hides_mean(context, line, arm) for arm in arms}
     shares = bool(line.level) or all(is_share(line.means[arm], line.n[arm]) for arm in arms if line.n[arm])
     decimals = 3 if shares else _decimals(line)
+    told = any(_tells_people(context, line, arm, decimals) for arm in arms)
+    hidden = {arm: told or _hides_mean(context, line, arm) for arm in arms}
     masked = tuple(hidden[arm] or hidden[arms[0]] for arm in arms[1:])
     values = (line.std_differences[arm] for arm in arms[1:])
     found = [None if m or value is None else round(value, 3) for m, value in zip(masked, values, strict=True)]
@@ -87,6 +88,12 @@ def _hides_mean(context: Context, line: BalanceRow, arm: str) -> bool:
     cells = [level_cell(line.covariate, line.level, arm)]
     cells += [] if line.level else [level_cell(line.covariate, "", arm, value="0")]
     return context.counts.few({arm: line.n[arm]}) or any(context.counts.hides(*cell) for cell in cells)
+
+
+def _tells_people(context: Context, line: BalanceRow, arm: str, decimals: int) -> bool:
+    """Return whether a mean gives back a hidden number of people with a value."""
+    counted = ("used", f"balance {line.covariate}", arm)
+    return line.level != MISSING and context.counts.hides(*counted) and tells_number(line.n[arm], decimals)
 
 
 def _decimals(line: BalanceRow) -> int:

@@ -56,7 +56,7 @@ class Counts:
         return any(cell[1:2] and cell[1].startswith(outcome) for cell in self.hidden)
 
     def hides_dof(self, outcome: str) -> bool:
-        """Return whether degrees of freedom of this outcome are hidden, because they tell how many people are used."""
+        """Return whether any count of this outcome is hidden, and so is what tells how many people are used."""
         return any(cell[1] == outcome for cell in self.hidden if cell[0] not in _OF_ALL)
 
     def few(self, numbers: Mapping[str, int]) -> bool:

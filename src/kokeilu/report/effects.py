@@ -11,7 +11,7 @@ from kokeilu.report.balance import drawn
 from kokeilu.report.context import Context
 from kokeilu.report.counts import contrast_cell, pair_of
 from kokeilu.report.notes import safe_notes, without_levels
-from kokeilu.report.numbers import DASH, decimals_for
+from kokeilu.report.numbers import DASH, decimals_for, tells_number
 from kokeilu.report.tables import Body, Column, Table, mask_notes, table
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ def _line(context: Context, run: Executed, estimate: Estimate, decimals: int, tw
         short = text("effects.against_by", contrast=short, estimator=estimate.estimator)
     few = counts.few({arm: estimate.n[arm] for arm in pair_of(estimate)})
     numbers: dict[str, float | None] = {} if few else _numbers(context, estimate, scale.factor, decimals)
-    if estimate.outcome in counts.bare:
+    told = tells_number(estimate.n[estimate.reference], decimals, factor=scale.factor)
+    if estimate.outcome in counts.bare or (told and counts.hides_dof(estimate.outcome)):
         numbers["reference_mean"] = None
     return EffectLine(
         registered=run.registered,
@@ -161,7 +162,7 @@ def _row(context: Context, line: EffectLine) -> tuple[str, ...]:
     if line.few:
         return (*head, *[context.mask] * (5 + context.corrected), line.n, line.missing)
     numbers, decimals = context.numbers, line.decimals
-    mean = context.mask if line.outcome in context.counts.bare else numbers.fixed(line.reference_mean, decimals)
+    mean = context.mask if line.reference_mean is None else numbers.fixed(line.reference_mean, decimals)
     return (
         *head,
         numbers.fixed(line.value, decimals),
