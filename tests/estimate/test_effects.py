@@ -182,3 +182,18 @@ def test_pooled_strata_stay_unbiased_and_conservative() -> None:
     mean = np.average(values, weights=chances)
     assert mean == pytest.approx((y1 - y0).mean(), abs=1e-12)
     assert np.average(variances, weights=chances) >= np.average((np.array(values) - mean) ** 2, weights=chances) - 1e-12
+
+
+def test_one_person_left_over_does_not_undo_the_pairs() -> None:
+    """Twenty pairs and one person alone: she is pooled with a pair, and the pairs still serve."""
+    n = 41
+    pair = np.minimum(np.arange(n) // 2, 20)
+    assignment = kk.randomise(
+        {"id": list(range(n)), "p": pair}, kk.Stratified(kk.arms(a=1, b=1), by="p"), id="id", seed=4
+    )
+    y = 5.0 * pair + np.cos(3.0 * np.arange(n)) + 0.5 * (assignment.codes == 1)
+    table = {"id": list(range(n)), "y": y.tolist()}
+    found = kk.estimate_effects(assignment, table, "y")[0]
+    assert any("2 of 21 strata are too small" in note and "(3 people)" in note for note in found.notes)
+    assert found.error < 1.0  # without pairs about 9
+    assert kk.randomisation_test(assignment, table, "y", draws=99).interval is not None

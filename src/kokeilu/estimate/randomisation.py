@@ -18,6 +18,7 @@ from kokeilu.core.protocols import Floats, Ints
 from kokeilu.core.results import TestResult
 from kokeilu.core.view import View, align
 from kokeilu.errors import DesignError, EstimationError
+from kokeilu.estimate.sample import least_shares, with_company
 
 __all__ = ["randomisation_test"]
 
@@ -203,8 +204,7 @@ def _usable_strata(view: View, strata: Ints, clusters: Ints | None, shares: Floa
     n_strata = int(strata.max()) + 1
     first = np.arange(strata.size) if clusters is None else np.unique(clusters, return_index=True)[1]
     count = np.bincount(strata[first], minlength=n_strata)
-    share = np.full(n_strata, 1.0)
-    np.minimum.at(share, strata[first], shares[first].min(axis=1))
+    share = least_shares(strata, shares)
     seats = count * share
     safe = seats >= FEW
     if view.fixed:
@@ -212,6 +212,7 @@ def _usable_strata(view: View, strata: Ints, clusters: Ints | None, shares: Floa
         safe |= (seats >= 1.0 - SAME) & (count == _design_counts(view, strata, rows))
     if safe.all() or n_strata == 1:
         return strata, 0
+    safe = with_company(safe, count, share)
     place = np.where(safe, np.cumsum(safe) - 1, safe.sum())
     return place[strata].astype(np.int64), int((~safe).sum())
 

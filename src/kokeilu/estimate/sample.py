@@ -203,15 +203,16 @@ def sample_of(view: View, arm: int, reference: int) -> Sample:
 def _pooled(sample: Sample) -> Sample:
     """Where strata lack one of the arms, pool them with those that the design may leave without one.
 
-    Two such strata at least; what is pooled keeps its people in the effect, and its variance takes in the differences
-    between the pooled strata, which makes it larger, never smaller, on average.
+    What is pooled keeps its people in the effect, and its variance takes in the differences between the pooled strata,
+    which makes it larger, never smaller, on average. One stratum that is too small is pooled with the smallest other.
     """
     lacking = (sample.unit_counts() == 0).any(axis=1)
     if not lacking.any():
         return sample
-    share = np.full(sample.n_strata, 1.0)
-    np.minimum.at(share, sample.strata, sample.shares[:, [sample.arm, sample.reference]].min(axis=1))
-    safe = ~(lacking | (np.bincount(sample.strata[sample.first_of_units()]) * share < 1.0 - SAME))
+    count = np.bincount(sample.strata[sample.first_of_units()])
+    share = least_shares(sample.strata, sample.shares[:, [sample.arm, sample.reference]])
+    small = count * share < 1.0 - SAME
+    safe = with_company(~(lacking | small), count, share) if small.any() else ~lacking
     if int((~safe).sum()) < 2:
         return sample
     place = np.where(safe, np.cumsum(safe) - 1, safe.sum())
@@ -220,6 +221,24 @@ def _pooled(sample: Sample) -> Sample:
         f"({int((~safe)[sample.strata].sum()):,} people)."
     )
     return replace(sample, strata=place[sample.strata].astype(np.int64), notes=(*sample.notes, note))
+
+
+def least_shares(strata: Ints, shares: Floats) -> Floats:
+    """The smaller of the two arms' shares in each stratum, (S,), from shares (m, 2)."""
+    least = np.full(int(strata.max()) + 1, 1.0)
+    np.minimum.at(least, strata, shares.min(axis=1))
+    return least
+
+
+def with_company(safe: NDArray[np.bool_], count: Ints, share: Floats) -> NDArray[np.bool_]:
+    """Where one stratum alone is not safe, take the smallest, nearest other of the same shares to it."""
+    alone = np.flatnonzero(~safe)
+    others = np.flatnonzero(safe & (np.abs(share - share[alone[0]]) <= SAME)) if alone.size == 1 else alone[:0]
+    kept = safe.copy()
+    # Among the smallest the nearest in order: strata made from a score stand beside those they resemble.
+    far = np.abs(others - alone[:1]) if others.size else others
+    kept[others[np.lexsort((far, count[others]))[:1]]] = False
+    return kept
 
 
 def _renumbered(codes: Ints, rows: NDArray[np.bool_]) -> Ints:
