@@ -30,7 +30,7 @@ def main() -> None:
     )
 
     title(f"What a draw of {MUNICIPALITIES} municipalities can find, and what a draw of people could")
-    people = kk.Stratified(ARMS, by="region")
+    people = kk.Stratified(ARMS, by=("region",))
     print(kk.detectable_effect(people, trial, kk.Proportion(base=0.30)))
     whole = kk.Clustered(kk.Complete(ARMS), by="municipality")
     print(kk.detectable_effect(whole, trial, kk.Proportion(base=0.30, icc=0.01)))

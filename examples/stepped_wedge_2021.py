@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import kokeilu as kk
 
-STEPS = ("March 2021", "September 2021", "March 2022", "September 2022")
+STEPS = kk.arms(dict.fromkeys(("March 2021", "September 2021", "March 2022", "September 2022"), 1))
 
 
 def title(text: str) -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     design = kk.SteppedWedge(STEPS, cluster="municipality")
 
     title("Who is treated when: one row for each step, one column for each period from the baseline on")
-    for step, row in zip(STEPS, design.treatment_matrix().tolist(), strict=True):
+    for step, row in zip(STEPS.names, design.treatment_matrix().tolist(), strict=True):
         print(f"{step:<16}", *row)
 
     title("The draw of the order")

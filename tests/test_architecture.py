@@ -30,7 +30,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "testing": GROUND | {"_kernels", "core"},
     "datasets": TO_CORE | {"assign", "balance", "estimate", "power", "plan", "io"},
     "__main__": TO_CORE | {"assign", "balance", "estimate", "power", "plan", "ceremony", "io", "report", "datasets"},
-    "__init__": TO_CORE | {"assign", "balance", "estimate", "power", "plan", "ceremony", "io", "report", "datasets", "testing"},
+    "__init__": TO_CORE
+    | {"assign", "balance", "estimate", "power", "plan", "ceremony", "io", "report", "datasets", "testing"},
 }
 
 LEVELS: tuple[set[str], ...] = (

@@ -126,7 +126,9 @@ def test_an_adopted_allocation_has_no_replay(tmp_path: Path, capsys: pytest.Capt
     assert "no seed to replay" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [[], ["verify"], ["verify", "one.parquet"], ["draw"], ["commit"], ["demo", "--on"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["verify"], ["verify", "one.parquet"], ["draw"], ["commit"], ["demo", "--on"]]
+)
 def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(arguments)

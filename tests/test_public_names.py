@@ -17,7 +17,7 @@ arms Arm Arms Bernoulli Complete Stratified Clustered randomise verify adopt sav
 check_balance estimate_effects DifferenceInMeans Regression randomisation_test Holm
 Mean Proportion detectable_effect sample_size power_at simulate_power Shift
 Plan Outcome Analysis Deviation enrol analyse save_plan load_plan write_report
-datasets testing errors
+datasets errors
 """.split()
 
 
@@ -77,3 +77,9 @@ def test_the_import_is_light() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     heavy = {"statsmodels", "matplotlib", "jinja2", "hypothesis", "causaldata", "polars"}
     assert heavy & set(loaded) == set()
+
+
+def test_star_import_needs_no_extra() -> None:
+    """hypothesis is an extra: what `from kokeilu import *` brings must not need it."""
+    assert "testing" not in kokeilu.__all__
+    assert importlib.import_module("kokeilu.testing").check_mechanism

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kokeilu import datasets as datasets
     from kokeilu import errors as errors
-    from kokeilu import testing as testing
     from kokeilu.assign.adaptive import Adaptive as Adaptive
     from kokeilu.assign.adopt import adopt as adopt
     from kokeilu.assign.bernoulli import Bernoulli as Bernoulli
@@ -153,7 +152,8 @@ _PLACES = {
     "wave_shares": "assign.next_wave",
     "write_report": "report.document",
 }
-_PACKAGES = ("datasets", "errors", "testing")
+_PACKAGES = ("datasets", "errors")
+# Not kokeilu.testing: it needs hypothesis, an extra, and `from kokeilu import *` needs none.
 
 __version__ = "0.1.0"
 __all__ = ["__version__", *sorted({*_PLACES, *_PACKAGES})]

@@ -70,7 +70,10 @@ def between(value: float, low: float, high: float, *, name: str, closed: bool = 
     inside = low <= number <= high if closed else low < number < high
     if not inside:
         brackets = "[]" if closed else "()"
-        raise DesignError(f"{name} must lie in {brackets[0]}{low:g}, {high:g}{brackets[1]}; got {number:g}.")
+        percent = (
+            f" As a share, {number:g} % is {number / 100:g}." if low >= 0 and high == 1 and 1 < number < 100 else ""
+        )
+        raise DesignError(f"{name} must lie in {brackets[0]}{low:g}, {high:g}{brackets[1]}; got {number:g}.{percent}")
     return number
 
 

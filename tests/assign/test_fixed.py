@@ -15,7 +15,7 @@ SMALL = {
     "id": [5, 3, 9, 1, 7, 2, 8],
     "group": [1, 2, 1, 1, 2, 2, 1],
     "home": ["a", "b", "b", "c", "c", "d", "e"],
-    "law": ["drawn", "coaching", "", "drawn", "control", "drawn", "drawn"],
+    "law": ["drawn", "coaching", "drawn", "drawn", "control", "drawn", "drawn"],
 }
 INSTANCES = [
     (kk.Fixed(kk.Complete(HALVES), column="law"), SMALL),

@@ -61,6 +61,11 @@ def test_codes_with_leading_zeros_are_other_codes():
     assert factor(["01", "1"]).levels == ("01", "1")
 
 
+def test_empty_text_must_be_given_a_meaning():
+    with pytest.raises(DataError, match="'x' is empty text for 2 people of 3. In some registers that means missing"):
+        factor(["", "a", ""])
+
+
 def test_composed_and_decomposed_letters_are_one_level():
     assert factor(["Ma\u0308ki", "M\u00e4ki"]).levels == ("M\u00e4ki",)
 

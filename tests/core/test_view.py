@@ -101,6 +101,11 @@ def test_tables_that_do_not_fit_are_refused(drawn, table, error, message):
     assert "STRANGER" not in str(info.value)
 
 
+def test_a_covariate_of_the_register_must_be_merged_in(drawn):
+    with pytest.raises(ColumnError, match="no covariate column 'ages'. Did you mean 'age'.*merge it in by 'id' first"):
+        kk.align(drawn, outcomes(), "y", covariates=("ages",))
+
+
 def test_the_outcome_is_no_covariate(drawn):
     with pytest.raises(ColumnError, match="both the outcome and a covariate"):
         kk.align(drawn, outcomes(), "y", covariates=("y",))

@@ -176,6 +176,11 @@ def test_a_misspelt_arm_or_outcome() -> None:
         true_effects(SEEKERS, effects={"coach": {"day_employed": 3}}, seed=5)
 
 
+def test_a_correlation_that_a_rare_outcome_cannot_have() -> None:
+    with pytest.raises(DesignError, match=r"office_icc=0.4 is too large for base=1e-06"):
+        outcomes(SEEKERS, seed=5, base=1e-6, office_icc=0.4)
+
+
 def test_effects_without_an_assignment() -> None:
     with pytest.raises(DesignError, match="need an assignment"):
         outcomes(SEEKERS, effects={"coach": 0.03}, seed=5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -145,3 +147,53 @@ def test_bad_outcomes_are_refused() -> None:
     gone = outcomes.assign(days=outcomes["days"].where((outcomes["id"].map(arm) == "control").to_numpy()))
     with pytest.raises(EstimationError, match="arm 'coaching' has nobody"):
         kk.estimate_effects(trial, gone, "days")
+
+
+def test_strata_too_small_for_both_arms_are_pooled_and_the_others_kept() -> None:
+    """Two hundred people in four large strata and sixty alone in their stratum: the strata still serve."""
+    n = 260
+    area = [f"big {i % 4}" if i < 200 else f"alone {i}" for i in range(n)]
+    level = np.array([10.0 * (i % 4) if i < 200 else 0.0 for i in range(n)])
+    table = {"id": list(range(n)), "area": area}
+    assignment = kk.randomise(table, kk.Stratified(kk.arms(a=1, b=1), by="area"), id="id", seed="pool")
+    y = level + np.sin(np.arange(n)) + 0.5 * (assignment.codes == 1)
+    found = kk.estimate_effects(assignment, {"id": list(range(n)), "y": y.tolist()}, "y")[0]
+    pooled = "60 of 64 strata are too small to be sure of both arms and are pooled into one (60 people)"
+    assert any(pooled in note for note in found.notes)
+    assert "within 5 strata" in found.reason
+    assert found.error < 0.15  # the strata explain nearly everything; without them it is about 0.6
+
+
+def test_pooled_strata_stay_unbiased_and_conservative() -> None:
+    """By enumeration: singles in three arms, two larger strata."""
+    people = {"id": list(range(8)), "s": ["x", "x", "x", "x", "p", "q", "r", "t"]}
+    y0, y1 = np.array([1.0, 4, 2, 8, 5, 7, 1, 3]), np.array([2.0, 4, 5, 9, 3, 9, 2, 2])
+    drawn = kk.randomise(people, kk.Stratified(kk.arms(a=1, b=1), by="s"), id="id", seed=0)
+    values, variances, chances = [], [], []
+    for codes, weights in kk.all_assignments(drawn.lottery):
+        for row, weight in zip(codes, weights, strict=True):
+            realised = replace(drawn, codes=row)
+            table = {"id": list(range(8)), "y": np.where(row == 1, y1, y0).tolist()}
+            found = kk.estimate_effects(realised, table, "y")[0]
+            assert found.dof is None or found.dof > 0
+            values.append(found.value)
+            variances.append(found.error**2)
+            chances.append(weight)
+    mean = np.average(values, weights=chances)
+    assert mean == pytest.approx((y1 - y0).mean(), abs=1e-12)
+    assert np.average(variances, weights=chances) >= np.average((np.array(values) - mean) ** 2, weights=chances) - 1e-12
+
+
+def test_one_person_left_over_does_not_undo_the_pairs() -> None:
+    """Twenty pairs and one person alone: she is pooled with a pair, and the pairs still serve."""
+    n = 41
+    pair = np.minimum(np.arange(n) // 2, 20)
+    assignment = kk.randomise(
+        {"id": list(range(n)), "p": pair}, kk.Stratified(kk.arms(a=1, b=1), by="p"), id="id", seed=4
+    )
+    y = 5.0 * pair + np.cos(3.0 * np.arange(n)) + 0.5 * (assignment.codes == 1)
+    table = {"id": list(range(n)), "y": y.tolist()}
+    found = kk.estimate_effects(assignment, table, "y")[0]
+    assert any("2 of 21 strata are too small" in note and "(3 people)" in note for note in found.notes)
+    assert found.error < 5.0  # without pairs about 9; the pool of three spans the gap between two pairs
+    assert kk.randomisation_test(assignment, table, "y", draws=99).interval is not None

@@ -51,3 +51,8 @@ def test_refusals() -> None:
 def test_they_travel_as_json() -> None:
     assert decode(encode(Holm(alpha=0.1))) == Holm(alpha=0.1)
     assert decode(encode(Bonferroni())) == Bonferroni()
+
+
+def test_p_values_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(EstimationError, match="flat sequence of numbers"):
+        Holm().adjust(["a"])  # type: ignore[list-item]

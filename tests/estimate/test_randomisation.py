@@ -229,12 +229,37 @@ def test_monte_carlo_error_and_bounds() -> None:
     assignment = kk.randomise(table, kk.Complete(TWO), id="id", seed="error 2")
     table["y"] += 0.5 * (assignment.codes == 1)
     result = kk.randomisation_test(assignment, table, "y", draws=199)
-    hits = round(result.p_value * 200) - 1
-    assert result.p_error == pytest.approx(np.sqrt(result.p_value * (1 - result.p_value) / 199))
-    assert result.p_low <= hits / 199 <= result.p_high
+    side = result.p_value / 2
+    assert result.p_error == pytest.approx(2 * np.sqrt(side * (1 - side) / 199))
+    assert result.p_low <= 2 * (round(side * 200) - 1) / 199 <= result.p_high
     assert result.p_high - result.p_low == pytest.approx(2 * 2.6 * result.p_error, rel=0.3)
     more = kk.randomisation_test(assignment, table, "y", draws=1_999)
     assert abs(more.p_value - result.p_value) < 5 * result.p_error
+
+
+def test_a_rare_outcome_in_a_small_arm_is_found() -> None:
+    """Counted by size alone, draws without an event in the small arm would hide 8 of 50 against 19 of 950."""
+    codes = np.repeat([0, 1], [950, 50])
+    event = np.concatenate([np.arange(950) < 19, np.arange(50) < 8]).astype(float)
+    table = {"id": list(range(1_000)), "z": codes.tolist(), "y": event.tolist()}
+    design = kk.Complete(kk.arms({"0": 950, "1": 50}))
+    adopted = kk.adopt(table, arm="z", design=design, id="id")
+    result = kk.randomisation_test(adopted, table, "y", draws=1_999)
+    assert result.p_value < 0.01
+    assert result.interval is not None
+    assert result.interval[0] > 0
+
+
+def test_p_value_and_interval_tell_the_same() -> None:
+    table = people(40)
+    disagree = 0
+    for seed in range(40):
+        assignment = kk.randomise(table, kk.Complete(kk.arms(a=3, b=1)), id="id", seed=seed)
+        result = kk.randomisation_test(assignment, table, "y", draws=99, level=0.8)
+        assert result.interval is not None
+        low, high = result.interval
+        disagree += (result.p_value <= 0.2) != (low > 0 or high < 0)
+    assert disagree == 0
 
 
 def test_missing_outcomes_stay_missing_and_are_told() -> None:

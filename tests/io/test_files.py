@@ -101,6 +101,11 @@ def test_changed_metadata(path, old, new, message):
         kk.load(path)
 
 
+def test_an_assignment_is_no_csv(path, tmp_path):
+    with pytest.raises(FileError, match="written as Parquet, not as '.csv'. Name the file assignment.parquet"):
+        kk.save(kk.load(path), tmp_path / "assignment.csv")
+
+
 def test_paths_that_lead_nowhere(path, tmp_path):
     with pytest.raises(FileError, match="there is no file 'b.parquet'"):
         kk.load(tmp_path / "b.parquet")

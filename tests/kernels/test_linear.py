@@ -110,3 +110,15 @@ def test_shift_and_scale(key: int, shift: float, scale: float) -> None:
     rows = np.argsort(y)
     shuffled = linear.columns_of(x[rows], levels=levels[rows])
     np.testing.assert_allclose(linear.fit(shuffled, y[rows]).coef, plain.coef, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("key", [14, 27, 98])
+def test_more_columns_than_rows_leave_no_degrees_of_freedom(key: int) -> None:
+    # 60 covariates with slopes by arm for 120 people: what rounding leaves of the last columns is not one of them.
+    words = np.random.Philox(key=key).random_raw(120 * 61).reshape(120, 61)
+    values = (words >> np.uint64(11)).astype(np.float64) * 2.0**-53 - 0.5
+    arm = (np.arange(120) % 2).astype(np.float64)[:, None]
+    columns = np.concatenate([arm, values[:, 1:] * arm, values[:, 1:] * (1.0 - arm)], axis=1)
+    found = linear.fit(linear.columns_of(columns, levels=np.zeros(120, dtype=np.int64)), values[:, 0])
+    assert found.dof == 0
+    assert int(found.kept.sum()) == 119

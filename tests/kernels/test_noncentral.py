@@ -92,3 +92,9 @@ def test_the_normal_power_of_one_side():
     assert float(z_power(2.5, 1.0, 2.0, 0.025, "greater")) == pytest.approx(
         stats.norm.cdf((2.5 - 1.959964) / 2), abs=1e-6
     )
+
+
+def test_an_effect_beyond_what_nct_can_do_is_found_for_sure():
+    assert float(t_power(1e299, 98.0, 0.05)) == 1.0
+    assert float(t_power(-1e299, 98.0, 0.05, "greater")) == 0.0
+    assert float(t_power(-1e299, 98.0, 0.05, "less")) == 1.0

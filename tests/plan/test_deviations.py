@@ -46,7 +46,7 @@ def test_what_is_not_declared_is_refused() -> None:
     many = [difference(about=f"o{i}", says=f"o{i} differs.") for i in range(5)]
     declared = (kk.Deviation("outcome", "why", about="o0"),)
     with pytest.raises(
-        ColumnError, match=r"^o1 differs\. o2 differs\. o3 differs\. 1 further difference\. If"
+        ColumnError, match=r"^o1 differs\. Also, o2 differs\. Also, o3 differs\. 1 further difference\. If"
     ) as caught:
         refuse_undeclared(many, declared)
     assert "Deviation('outcome', 'the reason', about='o1')" in str(caught.value)

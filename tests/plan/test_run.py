@@ -32,7 +32,12 @@ def test_enrol_is_the_draw_of_the_plans_design_with_its_stamp(plan: Plan, people
     ("edit", "seed", "error", "says"),
     [
         (lambda t: t.drop(columns="person"), SEED, ColumnError, "no column 'person'"),
-        (lambda t: t.rename(columns={"age": "aeg"}), SEED, ColumnError, "no column 'age'. Did you mean 'aeg'"),
+        (
+            lambda t: t.rename(columns={"age": "aeg"}),
+            SEED,
+            ColumnError,
+            "no column 'age'. Did you mean 'aeg'",
+        ),
         (lambda t: t, None, SeedError, "seed"),
         (lambda t: t.iloc[:0], SEED, DataError, "no rows"),
     ],
@@ -122,7 +127,7 @@ def test_the_family_is_the_registered_one(make_plan: Make, people: pd.DataFrame,
 
 
 def test_exploratory_analyses_are_labelled(plan: Plan, drawn: kk.Assignment, outcomes: pd.DataFrame) -> None:
-    findings = kk.analyse(plan, drawn, outcomes, also=kk.Analysis("days", name="work by the design"))
+    findings = kk.analyse(plan, drawn, outcomes, also=kk.Analysis("days", name="days, a look"))
     assert [e.registered for e in findings.exploratory] == [False, False]
     assert [row["kind"] for row in findings.rows()] == ["registered"] * 4 + ["exploratory"] * 2
     assert [name for name, _ in findings.accounts] == ["work", "grade", "days"]
@@ -132,6 +137,15 @@ def test_exploratory_analyses_are_labelled(plan: Plan, drawn: kk.Assignment, out
     ("also", "says"),
     [
         (kk.Analysis("work", name="again"), "'again' is registered as 'work by the design'"),
+        (
+            kk.Analysis("work", contrasts=(("coaching", "control"), ("subsidy", "control")), name="again"),
+            "'again' is registered as 'work by the design'",
+        ),
+        (kk.Analysis("days", name="work by the design"), "the name 'work by the design' is that of another analysis"),
+        (
+            (kk.Analysis("days", kk.Regression(covariates=("age",))), kk.Analysis("days", kk.Regression())),
+            "the name 'days by Regression' is that of another analysis",
+        ),
         (("days",), "also must be Analysis"),
         ("days", "also must be Analysis"),
     ],
@@ -220,7 +234,7 @@ BROKEN = [
     (changed("work", value=np.inf), "outcome", "work", DataError, "'work' is infinite for 1 person"),
     (changed("grade", all=np.nan), "outcome", "grade", DataError, "'grade' is missing for all 60"),
     (changed("work", all=1.0), "estimator", "work by the design", EstimationError, "analysis 'work by the design': "),
-    (changed("age", drop=True), "estimator", "grade by Regression", ColumnError, "no column 'age'"),
+    (changed("age", drop=True), "estimator", "grade by Regression", ColumnError, "no covariate column 'age'"),
 ]
 
 
@@ -353,3 +367,17 @@ def test_people_never_assigned_are_no_deviation(plan: Plan, drawn: kk.Assignment
     table = outcomes.assign(person=outcomes["person"] + 2)
     with pytest.raises(DataError, match="2 people of 60 who were never assigned"):
         kk.analyse(plan, drawn, table, deviations=kk.Deviation("frame", "why"))
+
+
+def test_a_lottery_that_is_not_the_one_of_the_design_is_found(
+    plan: Plan, drawn: kk.Assignment, people: pd.DataFrame, outcomes: pd.DataFrame
+) -> None:
+    # Drawn completely, with codes and seed that fit that lottery, under the name of the registered, stratified design.
+    other = kk.randomise(people, kk.Complete(kk.arms(control=1, coaching=1, subsidy=1)), id="person", seed=SEED)
+    forged = replace(drawn, lottery=other.lottery, codes=other.codes)
+    with pytest.raises(PlanError, match="the lottery of the assignment is not the one that its design gives"):
+        kk.analyse(plan, forged, outcomes)
+    with pytest.raises(PlanError, match="the lottery of the assignment is not the one that its design gives"):
+        kk.analyse(plan, replace(forged, seed=None), outcomes)
+    told = kk.analyse(plan, forged, outcomes, deviations=kk.Deviation("assignment", "a slip"))
+    assert any("do not have the arm that the seed gives" in text for text in told.deviations[0].found)

@@ -44,6 +44,7 @@ DESIGNS = {
     "shares by stratum": kk.Stratified(
         {str(region): kk.arms(control=1, coaching=1 + region) for region in range(4)}, by="region"
     ),
+    "small cells": kk.Stratified(kk.arms(control=2, coaching=1), by="office"),
     "clusters in strata": kk.Clustered(kk.Stratified(TWO, by="region"), by="office"),
 }
 
@@ -76,6 +77,8 @@ def test_each_draw_is_analysed_as_the_trial_will_be(name):
         one = kk.estimate_effects(adopted, table, "days")[0]
         assert curve.estimates[b] == pytest.approx(one.value, rel=1e-9)
         assert curve.errors[b] == pytest.approx(one.error, rel=1e-9)
+        # The critical value itself: at one effect, wrong degrees of freedom seldom change the verdict.
+        assert curve.critical[b] == pytest.approx((one.interval(0.95)[1] - one.value) / one.error, rel=1e-9)
         rejects = one.p_value(null=-1.0) < 0.05
         assert rejects == (abs(curve.estimates[b] + 1.0) > curve.critical[b] * curve.errors[b])
 

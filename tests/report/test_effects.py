@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from kokeilu.report.document import write_report
 from kokeilu.report.effects import EffectLine, effect_lines, effects_table, methods_table
 from kokeilu.report.effects import tests_table as table_of_tests
 from kokeilu.report.forest import drawn_effects, forest_picture
-from kokeilu.report.notes import safe_notes
+from kokeilu.report.notes import safe_notes, without_levels
 from kokeilu.report.summary import primary_findings
 
 
@@ -55,12 +56,14 @@ def line(**changes: Any) -> EffectLine:
     [
         ({}, "2.7 percentage points higher with coach than with usual service"),
         ({}, "anywhere from 0.4 to 6.2 percentage points higher (95% confidence interval)"),
-        ({}, "With usual service the average was 30.4%."),
+        ({}, "The share was 2.7 percentage points higher"),
+        ({}, "With usual service the share was 30.4%."),
         ({}, "would seldom make a difference this large (p\u00a0=\u00a00.004; the plan's limit is 5%)"),
-        ({"value": -2.7, "low": -6.2, "high": -0.4}, "2.7 percentage points lower"),
+        ({"value": -2.7, "low": -6.2, "high": -0.4}, "The share was 2.7 percentage points lower"),
         ({"value": -2.7, "low": -6.2, "high": -0.4}, "anywhere from 0.4 to 6.2 percentage points lower"),
         ({"low": -0.4}, "anywhere from 0.4 lower to 6.2 percentage points higher"),
-        ({"value": 0.0}, "the same to the precision shown"),
+        ({"value": 0.0}, "The shares with coach and with usual service were the same to the precision shown"),
+        ({"value": 0.0, "unit": "days"}, "The averages with coach and with usual service were the same"),
         ({"p": 0.0}, "p\u00a0<\u00a00.001"),
         ({"p": 0.2}, "does not settle whether coach does better or worse than usual service"),
         ({"p": 0.2}, "That is not proof of no effect."),
@@ -79,7 +82,7 @@ def test_the_words_of_the_summary(context: Context, changes: dict[str, Any], say
 
 def test_a_hidden_mean_is_not_told(context: Context) -> None:
     found = primary_findings(context, (line(reference_mean=None),))
-    assert not any("the average was" in sentence for sentence in found[0].sentences)
+    assert not any(re.search("the (average|share) was", sentence) for sentence in found[0].sentences)
 
 
 def test_numbers_are_rounded_before_they_are_drawn(context: Context) -> None:
@@ -186,8 +189,86 @@ def test_notes_hold_no_small_count(context: Context, note: str, shown: str) -> N
     assert safe_notes(context, "employed_12m", (note,)) == (shown,)
 
 
+@pytest.mark.parametrize(
+    ("note", "shown"),
+    [
+        ("covariate 'town: Bishop of X' was dropped: no use.", "covariate 'town: …' was dropped: no use."),
+        ("covariate \"town: O'Dea's\" was dropped.", "covariate 'town: …' was dropped."),
+        ("covariate 'a: b', 'c: d' does not vary.", "covariate 'a: …', 'c: …' does not vary."),
+        ("covariate 'age' has gaps: filled.", "covariate 'age' has gaps: filled."),
+    ],
+)
+def test_notes_name_no_level(note: str, shown: str) -> None:
+    assert without_levels((note,)) == (shown,)
+
+
 def test_notes_with_figures_fall_away_where_counts_are_hidden(small: Callable[[int], Any]) -> None:
     context = context_of(small(1), language="en", least_cell=3)
     assert context.counts.hides_any_of("work")
     notes = ("1.7% in 'control' are missing.", "HC2 was chosen.")
     assert safe_notes(context, "work", notes) == ("HC2 was chosen.",)
+
+
+def test_degrees_of_freedom_show_only_where_no_count_of_the_outcome_is_hidden(
+    context: Context, small: Callable[[int], Any]
+) -> None:
+    masked = context_of(small(1), language="en", least_cell=3)
+    assert {row[4] for row in methods_table(masked).bodies[0].rows} == {"hidden"}
+    assert "hidden" not in {row[4] for row in methods_table(context).bodies[0].rows}
+    assert not any(cell[0] == "dof" for cell in context.counts.hidden)
+
+
+def test_a_mean_that_gives_a_hidden_number_of_people_is_hidden(small: Callable[[int], Any]) -> None:
+    """Of 17 to 20 people only 10 of 18 are 56%."""
+    context = context_of(small(1), language="en", least_cell=3)
+    lines = effect_lines(context)
+    assert context.counts.hides("used", "work", "control")
+    assert [one.value is not None for one in lines] == [True] * 4
+    assert [one.reference_mean is None for one in lines] == [True, True, False, False]
+    rows = effects_table(context, lines).bodies[0].rows
+    assert [row[7] == "hidden" for row in rows] == [True, True, False, False]
+
+
+def test_one_p_value_alone_is_not_corrected(context: Context, tmp_path: Path) -> None:
+    people = {"id": list(range(40))}
+    plan = kk.Plan(
+        title="One",
+        id="id",
+        design=kk.Complete(kk.arms(control=1, coach=1)),
+        outcomes=(kk.Outcome("y"), kk.Outcome("z", role="secondary")),
+        analyses=(kk.Analysis("y"), kk.Analysis("z", RandomisationTest(draws=99))),
+    )
+    values = [float((7 * i) % 11) for i in range(40)]
+    findings = analyse(plan, enrol(plan, people, seed=1), {**people, "y": values, "z": values})
+    alone = context_of(findings, language="en", least_cell=3)
+    assert (alone.corrected, context.corrected) == (False, True)
+    text = write_report(findings, tmp_path / "r.html").read_text(encoding="utf-8")
+    assert re.findall(r"Holm|djusted p|p adjusted|not adjusted|after correction", text) == []
+    assert "Counts above 0" not in text
+    tests = table_of_tests(alone)
+    assert tests is not None
+    for table in (effects_table(alone, effect_lines(alone)), tests):
+        assert {len(row) for body in table.bodies for row in body.rows} == {len(table.columns)}
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "label"),
+    [
+        (("employed_12m",), "Share (%) in the arm compared with"),
+        (("days_employed",), "Average in the arm compared with"),
+        (("employed_12m", "days_employed"), "Average, or share (%), in the arm compared with"),
+    ],
+)
+def test_the_heading_says_shares_of_shares(context: Context, outcomes: tuple[str, ...], label: str) -> None:
+    lines = tuple(one for one in effect_lines(context) if one.outcome in outcomes)
+    assert label in {column.label for column in effects_table(context, lines).columns}
+
+
+def test_the_rule_of_hiding_stands_only_where_something_is_hidden(
+    context: Context, small: Callable[[int], Any]
+) -> None:
+    masked = context_of(small(1), language="en", least_cell=3)
+    for one, stands in ((context, False), (masked, True)):
+        table = effects_table(one, effect_lines(one))
+        assert any("Counts above 0 and below 3" in note for note in table.notes) is stands
+        assert not any("Counts above 0" in note for note in arms_table(one).notes)

@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 
-from kokeilu.report.numbers import DASH, Numbers, decimals_for, numbers_in
+from kokeilu.report.numbers import DASH, Numbers, decimals_for, numbers_in, tells_number
 from kokeilu.report.texts import texts_in
 
 ENGLISH = numbers_in(texts_in("en"))
@@ -47,3 +47,11 @@ def test_percentages_and_days() -> None:
 )
 def test_decimals_show_two_figures_of_the_error(error: float, decimals: int) -> None:
     assert decimals_for(error) == decimals
+
+
+@pytest.mark.parametrize(
+    ("n", "decimals", "factor", "tells"),
+    [(18, 0, 100.0, True), (18, 1, 1.0, False), (20_000, 2, 100.0, False), (999, 3, 1.0, True), (1_000, 3, 1.0, False)],
+)
+def test_a_rounded_mean_tells_how_many(n: int, decimals: int, factor: float, tells: bool) -> None:
+    assert tells_number(n, decimals, factor=factor) is tells

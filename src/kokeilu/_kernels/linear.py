@@ -25,6 +25,9 @@ BLOCK_ROWS = 2**15
 RANK = 1e-12
 """A column keeps its place if this part of its (centred, scaled) square is left after the columns before it."""
 
+UNREAL = 1e-2
+"""Square left in the second pass, 1 for a column that the first pass rightly kept."""
+
 CONSTANT = 1e-18
 """Squared deviations below this part of the raw squares are the rounding of a column constant within levels."""
 
@@ -102,17 +105,15 @@ def fit(design: Design, y: Floats) -> Fit:
     for rows, table in _centred(design, y, means):
         columns = table[:, :-1]
         gram += columns.T @ _times(columns, design.weights, rows)
-    root, kept, smallest = _orthonormal(gram, raw)
-    partial = Fit(np.zeros(design.width), kept, root, np.zeros(root.shape[1]), means, mass, 0)
-    if smallest < 1e-2:
-        partial = partial._replace(root=root @ _second_root(design, y, partial))
+    none = np.zeros(design.width, dtype=bool)
+    partial = _rooted(design, y, gram, raw, Fit(np.zeros(design.width), none, gram, raw, means, mass, 0))
     theta = partial.theta
     for _ in range(2):
         step = np.zeros_like(theta)
         for rows, z, residuals in residual_blocks(design, y, partial._replace(theta=theta)):
             step += z.T @ _times(residuals, design.weights, rows)
         theta = theta + step
-    dof = design.n - root.shape[1] - (0 if design.levels is None else mass.size)
+    dof = design.n - theta.size - (0 if design.levels is None else mass.size)
     return partial._replace(coef=partial.root @ theta, theta=theta, dof=dof)
 
 
@@ -205,7 +206,21 @@ def _level_means(design: Design, y: Floats) -> tuple[Floats, Floats, Floats]:
     return means if design.levels is not None else np.zeros_like(means), mass, raw
 
 
-def _orthonormal(gram: Floats, raw: Floats) -> tuple[Floats, NDArray[np.bool_], float]:
+def _rooted(design: Design, y: Floats, gram: Floats, raw: Floats, blank: Fit) -> Fit:
+    """The fit with root and kept columns, theta 0; a column that only rounding kept is banned and the rest redone."""
+    banned = np.zeros(design.width, dtype=bool)
+    while True:
+        root, kept, smallest = _orthonormal(gram, raw, banned)
+        found = blank._replace(root=root, kept=kept, theta=np.zeros(root.shape[1]))
+        if smallest >= 1e-2:
+            return found
+        second, unreal = _second_root(design, y, found)
+        if unreal is None:
+            return found._replace(root=root @ second)
+        banned[np.flatnonzero(kept)[unreal]] = True
+
+
+def _orthonormal(gram: Floats, raw: Floats, banned: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_], float]:
     """Columns to keep, in order, and root (k, r) with root' gram root = I; also the smallest pivot kept."""
     width = raw.size
     diagonal = np.diag(gram)
@@ -215,7 +230,7 @@ def _orthonormal(gram: Floats, raw: Floats) -> tuple[Floats, NDArray[np.bool_], 
     kept: list[int] = []
     lower = np.zeros((width, width))
     smallest = 1.0
-    for column in np.flatnonzero(varies):
+    for column in np.flatnonzero(varies & ~banned):
         rank = len(kept)
         row = solve_triangular(lower[:rank, :rank], scaled[kept, column], lower=True) if rank else np.zeros(0)
         pivot = 1.0 - float(row @ row)
@@ -233,10 +248,20 @@ def _orthonormal(gram: Floats, raw: Floats) -> tuple[Floats, NDArray[np.bool_], 
     return root, mask, smallest
 
 
-def _second_root(design: Design, y: Floats, partial: Fit) -> Floats:
+def _second_root(design: Design, y: Floats, partial: Fit) -> tuple[Floats, int | None]:
+    """The correction (r, r) that makes Z orthonormal; or the first column of Z that is none, but rounding.
+
+    What is left of a real column has a square near 1 in Z; of a combination of the others, nearly nought.
+    """
     gram = np.zeros((partial.theta.size, partial.theta.size))
     for rows, z, _ in residual_blocks(design, y, partial):
         gram += z.T @ _times(z, design.weights, rows)
-    lower = np.linalg.cholesky(gram)
+    lower = np.zeros_like(gram)
+    for column in range(gram.shape[0]):
+        row = solve_triangular(lower[:column, :column], gram[:column, column], lower=True) if column else np.zeros(0)
+        pivot = float(gram[column, column] - row @ row)
+        if not pivot > UNREAL:
+            return lower, column
+        lower[column, :column], lower[column, column] = row, np.sqrt(pivot)
     inverse: Floats = solve_triangular(lower, np.eye(gram.shape[0]), lower=True).T
-    return inverse
+    return inverse, None

@@ -178,8 +178,9 @@ def hybrid(table: Cells, sizes: Floats) -> tuple[Moments, str]:
     of K; it needs K >= 2 in each class. Otherwise *hybrid_p*, ``(n_s/n)^2 sum c_b (tau_b - tau_s)^2`` with
     ``c_b = n_b^2 / ((n_s - 2 n_b)(n_s + sum_j n_j^2 / (n_s - 2 n_j)))``; it needs every n_b below n_s / 2.
 
-    Both are conservative on average. The degrees of freedom combine the parts by Satterthwaite's rule: n - 2B for
-    the large strata, K - 1 for a class, and the number of small strata less one for hybrid_p.
+    Both are conservative on average. The degrees of freedom combine the parts by Satterthwaite's rule: those of
+    `satterthwaite` for the large strata (with n - 2B and cells of two people 5 % tests reject in 10 %, simulated),
+    K - 1 for a class, and the number of small strata less one for hybrid_p.
 
     Parameters
     ----------
@@ -222,8 +223,11 @@ def hybrid(table: Cells, sizes: Floats) -> tuple[Moments, str]:
 def _large_part(table: Cells, share: Floats, large: NDArray[np.bool_]) -> tuple[list[float], list[float]]:
     if not large.any():
         return [], []
-    variance = (table.variance[large] / table.count[large]).sum(axis=-1) @ share[large] ** 2
-    return [float(variance)], [float(table.count[large].sum() - 2.0 * large.sum())]
+    part = share[large][:, None] ** 2 * table.variance[large] / table.count[large]
+    # A variance of nought says nothing of its degrees of freedom; one keeps the ratio below defined.
+    denominator = float((part**2 / (table.count[large] - 1.0)).sum())
+    dof = float(part.sum() ** 2 / denominator) if denominator > 0.0 else 1.0
+    return [float(part.sum())], [dof]
 
 
 def by_class(effect: Floats, sizes: Floats, share: Floats) -> tuple[list[float], list[float]]:

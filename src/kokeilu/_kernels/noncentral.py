@@ -17,6 +17,8 @@ __all__ = ["ALTERNATIVES", "bloom_multiplier", "critical_t", "t_multiplier", "t_
 
 Floats = npt.NDArray[np.float64]
 
+FAR = 1e3
+
 ALTERNATIVES: Final = ("two-sided", "greater", "less")
 
 
@@ -45,6 +47,9 @@ def t_power(ncp: npt.ArrayLike, dof: npt.ArrayLike, alpha: float, alternative: s
     critical = critical_t(nu, alpha, alternative)
     upper = np.asarray(stats.nct.sf(critical, nu, lam), dtype=np.float64)
     lower = np.asarray(stats.nct.sf(critical, nu, -lam), dtype=np.float64)
+    # So far out nct gives up; the tail on the side of lambda holds everything.
+    upper = np.where(np.isnan(upper) & (np.abs(lam) > FAR), lam > 0.0, upper)
+    lower = np.where(np.isnan(lower) & (np.abs(lam) > FAR), lam < 0.0, lower)
     return _sum_of_tails(upper, lower, alternative)
 
 

@@ -203,11 +203,17 @@ class Null:
         return extreme | self.undefined
 
     def p_value(self, alternative: str, shift: float = 0.0) -> float:
-        """Sum of the probabilities of the hits, or (1 + hits) / (1 + draws)."""
+        """Sum of the probabilities of the hits, or (1 + hits) / (1 + draws); equal-tailed: twice the smaller side."""
+        if alternative == "equal-tailed":
+            return min(1.0, 2.0 * self.p_value(self.nearer_side(shift), shift))
         hits = self.hits(alternative, shift)
         if self.chances is None:
             return float((1 + np.count_nonzero(hits)) / (1 + hits.size))
         return min(1.0, float(self.chances[hits].sum()))
+
+    def nearer_side(self, shift: float = 0.0) -> str:
+        """The one-sided alternative with the smaller p-value."""
+        return min(("greater", "less"), key=lambda side: self.p_value(side, shift))
 
     def undefined_share(self) -> float:
         """Probability (or share of the redraws) of an undefined statistic."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Drawn", "cr2_draws", "stratum_effects_draws", "welch_draws"]
+__all__ = ["Drawn", "cr2_draws", "satterthwaite_draws", "stratum_effects_draws", "welch_draws"]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int8]
@@ -65,6 +65,42 @@ def welch_draws(y: Floats, codes: Codes, *, arm: int, reference: int) -> Drawn:
         dof = part.sum(axis=0) ** 2 / (part**2 / (count - 1.0)).sum(axis=0)
     part[count < 2] = np.nan
     return Drawn(mean[0] - mean[1], np.sqrt(part.sum(axis=0)), dof)
+
+
+def satterthwaite_draws(y: Floats, codes: Codes, strata: Integers, *, arm: int, reference: int) -> Floats:
+    """Degrees of freedom (b,) of the stratified variance of each draw: `moments.satterthwaite`.
+
+    Parameters
+    ----------
+    y, strata : (n,) arrays
+        People drawn one by one, in strata 0..S-1.
+    codes : (b, n) int8 array
+        At least two people in each stratum and arm.
+    arm, reference : int
+
+    Source: Satterthwaite (1946).
+    """
+    order = np.argsort(strata, kind="stable")
+    people = np.bincount(strata)
+    starts = np.concatenate([[0], np.cumsum(people)[:-1]])
+    share = people / people.sum()
+    # Centred within strata: sums of squares of the raw outcome would cancel.
+    centred = (y - (np.bincount(strata, weights=y) / people)[strata])[order]
+    dof = np.empty(codes.shape[0])
+    for rows in _blocks(*codes.shape):
+        top, bottom = np.zeros(codes[rows].shape[0]), np.zeros(codes[rows].shape[0])
+        for code in (arm, reference):
+            held = (codes[rows][:, order] == code).astype(np.float64)
+            count, total, square = (
+                np.add.reduceat(held * values, starts, axis=1) for values in (1.0, centred, centred**2)
+            )
+            with np.errstate(divide="ignore", invalid="ignore"):
+                part = np.maximum(square - total**2 / count, 0.0) / (count - 1.0) / count * share**2
+                top += part.sum(axis=1)
+                bottom += (part**2 / (count - 1.0)).sum(axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            dof[rows] = top**2 / bottom
+    return dof
 
 
 def cr2_draws(y: Floats, codes: Codes, clusters: Integers, strata: Integers, *, arm: int, reference: int) -> Drawn:

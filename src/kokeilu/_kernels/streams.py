@@ -79,8 +79,9 @@ class Seed:
             if int(value).bit_length() > _LONGEST_SEED:
                 raise SeedError(f"seed has more than {_LONGEST_SEED:,} bits; give such a number as text.")
             return cls("i", str(int(value)))
+        given = "empty text" if isinstance(value, str) else type(value).__name__
         raise SeedError(
-            f"seed must be text, a whole number or bytes, and not empty; got {type(value).__name__}. "
+            f"seed must be text, a whole number or bytes, and not empty; got {given}. "
             "Use something public and not of your choosing, such as the numbers of a lottery drawn after the "
             "register was frozen."
         )

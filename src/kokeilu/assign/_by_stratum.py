@@ -16,6 +16,9 @@ from kokeilu.errors import DesignError
 
 __all__ = ["ArmsByStratum", "arms_of", "describe_arms", "keyed_arms", "pooled_arms", "realised_arms", "shares_for"]
 
+SHOWN = 6
+"""Strata whose shares are written out in a description."""
+
 Key: TypeAlias = tuple[str, ...]
 ArmsByStratum: TypeAlias = "Arms | tuple[tuple[Key, Arms], ...]"
 
@@ -122,4 +125,6 @@ def describe_arms(arms: ArmsByStratum) -> str:
     """Return the shares in words."""
     if isinstance(arms, Arms):
         return arms.describe()
-    return "; ".join(f"{' × '.join(key)}: {value.describe()}" for key, value in arms)
+    shown = "; ".join(f"{' × '.join(key)}: {value.describe()}" for key, value in arms[:SHOWN])
+    more = len(arms) - SHOWN
+    return f"{shown}; and {count_of(more, 'further stratum', 'further strata')}" if more > 0 else shown

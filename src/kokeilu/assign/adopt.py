@@ -42,7 +42,8 @@ def adopt(
     id : str
         The column that names each person once.
     labels : mapping, optional
-        From the values of `arm` to the names of the arms, such as ``{0: "control", 1: "training"}``.
+        From the values of `arm` to the names of the arms, such as ``{0: "control", 1: "training"}``. Not needed
+        for values that are the names, or print as they do (0 for "0").
     counts : {"stated", "realised"}
         "stated": the shares of the design are those of the draw, and an allocation that they cannot give is
         refused. "realised": the numbers in each stratum are taken as they fell, and inference is conditional on

@@ -24,7 +24,7 @@ from kokeilu.errors import DesignError
 
 __all__ = ["Fixed"]
 
-DRAWN = ("", "drawn")
+DRAWN = ("drawn",)
 
 
 @register("fixed")
@@ -42,7 +42,7 @@ class Fixed:
     base : Mechanism
         The rule by which the others are drawn.
     column : str
-        The column that holds the name of a fixed arm, and "drawn" (or empty text) for those who are drawn.
+        The column that holds the name of a fixed arm, and "drawn" for those who are drawn.
     values : mapping of value to arm, optional
         Where the column has other words, such as ``{"must": "coaching", "must not": "control"}``.
 
@@ -72,7 +72,7 @@ class Fixed:
             raise DesignError("values must be a mapping such as {'must': 'coaching', 'must not': 'control'}.")
         stated = {level_text(value): arm_position(arm, arms) for value, arm in pairs}
         if set(stated) & set(DRAWN):
-            raise DesignError("'drawn' and empty text mean that a person is drawn, and cannot stand for an arm.")
+            raise DesignError("'drawn' means that a person is drawn, and cannot stand for an arm.")
         values = stated or {name: code for code, name in enumerate(arms.names)}
         object.__setattr__(self, "values", tuple(values.items()))
         object.__setattr__(self, "column", one_column(self.column, name="column", where="Fixed"))

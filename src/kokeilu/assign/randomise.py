@@ -48,8 +48,8 @@ def randomise(table: object, design: Mechanism, *, id: str, seed: str | int | by
     Raises
     ------
     SeedError, DesignError, ColumnError, DataError
-        Without a seed; with a design that the register cannot carry; for absent columns; for missing or repeated
-        ids and missing strata. Nobody is dropped silently.
+        For a seed that is None or empty; with a design that the register cannot carry; for absent columns; for
+        missing or repeated ids and missing strata. Nobody is dropped silently.
 
     Examples
     --------

@@ -167,4 +167,5 @@ def _notes(statistic: float, rank: int) -> tuple[str, ...]:
     if rank == 0:
         return ("no covariate varies within strata, so none can differ between the arms: there was nothing to test.",)
     approximate = float(stats.chi2.sf(statistic, rank))
-    return (f"for comparison only: chi-square approximation p = {approximate:.4f} on {rank} degrees of freedom.",)
+    freedom = "1 degree of freedom" if rank == 1 else f"{rank} degrees of freedom"
+    return (f"for comparison only: chi-square approximation p = {approximate:.3f} on {freedom}.",)

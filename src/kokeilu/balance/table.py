@@ -14,7 +14,7 @@ from kokeilu.balance.omnibus import omnibus_test
 from kokeilu.core.assignment import Assignment
 from kokeilu.core.lottery import cells_of, shares_of
 from kokeilu.core.protocols import Cells, Floats, Ints
-from kokeilu.core.results import Rows, TestResult, p_text, text_table
+from kokeilu.core.results import Rows, TestResult, p_text, text_table, wrapped
 from kokeilu.core.table import level_text, read_columns, read_factor_or_missing, read_number, text_like
 from kokeilu.core.view import locate
 from kokeilu.errors import ColumnError, DataError, DesignError
@@ -95,9 +95,9 @@ class Balance(Rows):
         hidden = ("difference", "adjusted_difference")
         shown = [{k: v for k, v in row.items() if k.split(" ")[0] not in hidden} for row in self.rows()]
         test = self.omnibus
-        counted = "exact" if test.exact else f"Monte Carlo error {test.p_error:.4f}"
+        counted = "exact" if test.exact else f"Monte Carlo error {test.p_error:.3f}"
         head = f"Omnibus balance test: p = {p_text(test.p_value)} ({test.draws:,} draws, {counted}). {test.reason}"
-        return "\n".join([text_table(shown), head, *test.notes, *self.notes])
+        return "\n".join([text_table(shown), *wrapped([head, *test.notes, *self.notes])])
 
 
 def check_balance(assignment: Assignment, table: object, *, on: Sequence[str] | str, draws: int = 999) -> Balance:

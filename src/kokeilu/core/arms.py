@@ -143,7 +143,7 @@ def arms(mapping: Mapping[str, object] | None = None, /, **shares: object) -> Ar
         raise DesignError("every arm has share 0; give at least one arm a share above 0.")
     if exact and not whole and total != 1:
         raise DesignError(
-            f"shares that are not whole numbers must sum to 1; these sum to {total} ({float(total):.6g}). "
+            f"shares that are not whole numbers must sum to 1; these sum to {total} ({float(total):.16g}). "
             "Write parts as whole numbers (control=2, coaching=1) or exact shares such as '1/3'."
         )
     return Arms(tuple(Arm(name, share / total) for name, share in exact.items()))

@@ -128,7 +128,7 @@ class Assignment:
     def _expected(self) -> list[float]:
         from kokeilu.core.lottery import shares_of
 
-        return [float(x) for x in shares_of(self.lottery, self.stream("shares")).sum(axis=0)]
+        return [round(float(x), 6) for x in shares_of(self.lottery, self.stream("shares")).sum(axis=0)]
 
     def to_frame(self) -> pandas.DataFrame:
         """Return a DataFrame with the id, the arm and the columns that the rule used, in the order of the ids.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, overload
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-__all__ = ["Estimate", "Estimates", "Rows", "TestResult", "number_text", "p_text", "sentence", "text_table"]
+__all__ = ["Estimate", "Estimates", "Rows", "TestResult", "number_text", "p_text", "sentence", "text_table", "wrapped"]
 
+PAGE = 120
 _ALTERNATIVES = ("two-sided", "greater", "less")
 
 
@@ -37,7 +39,9 @@ def _decimal_text(value: float) -> str:
     size = abs(value)
     if size >= 100 and value == round(value):
         return f"{value:,.0f}"
-    if 0 < size < 0.00005:
+    if size < 1e-12:
+        return "0.0000"
+    if size < 0.00005:
         return f"{value:.1e}"
     return f"{value:,.{2 if size >= 100 else 3 if size >= 10 else 4}f}"
 
@@ -50,6 +54,11 @@ def p_text(value: float) -> str:
 def sentence(text: str) -> str:
     """Return the text with a capital first letter."""
     return text[:1].upper() + text[1:]
+
+
+def wrapped(lines: Iterable[str]) -> list[str]:
+    """Return lines of text folded at the width of a page, the folds set in."""
+    return [textwrap.fill(line, PAGE, subsequent_indent="  ", break_long_words=False) for line in lines]
 
 
 def text_table(rows: Sequence[Mapping[str, object]]) -> str:
@@ -227,15 +236,15 @@ class Estimates(Rows, Sequence[Estimate]):
 
     def __str__(self) -> str:
         shown = [{k: v for k, v in row.items() if k not in ("level", "estimator", "variance")} for row in self.rows()]
-        return "\n".join([text_table(shown), *_footnotes(self.items)])
+        return "\n".join([text_table(shown), *wrapped(_footnotes(self.items))])
 
 
 def _footnotes(items: Sequence[Estimate]) -> list[str]:
     lines: list[str] = []
     for item in items:
         lines.append(f"{item.outcome}: {item.estimator}, {item.variance}. {sentence(item.reason)}")
-        counts = "; ".join(f"{arm} {item.n[arm]:,} used, {item.missing[arm]:,} missing" for arm in item.n)
-        lines.append(f"{item.outcome}: {counts}. Mean under {item.reference}: {number_text(item.reference_mean)}.")
+        counts = "; ".join(f"{arm!r} {item.n[arm]:,} used, {item.missing[arm]:,} missing" for arm in item.n)
+        lines.append(f"{item.outcome}: {counts}. Mean under {item.reference!r}: {number_text(item.reference_mean)}.")
         lines += [f"{item.outcome}: {note}" for note in item.notes]
     return list(dict.fromkeys(lines))
 
@@ -309,4 +318,4 @@ class TestResult(Rows):
         ]
 
     def __str__(self) -> str:
-        return "\n".join([text_table(self.rows()), *([self.reason] if self.reason else []), *self.notes])
+        return "\n".join([text_table(self.rows()), *wrapped([*([self.reason] if self.reason else []), *self.notes])])

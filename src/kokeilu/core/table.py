@@ -84,7 +84,8 @@ def _columns(table: Any) -> tuple[dict[str, Any], list[str]]:
 def _arrow(table: Any) -> pa.Table:
     error = ColumnError(
         f"a table is needed: a pandas DataFrame, a pyarrow Table, or one with the Arrow interface (polars, duckdb); "
-        f"got {type(table).__name__}. Collect a lazy table, and read all of a stream, first."
+        f"got {type(table).__name__}. Collect a lazy table, and "
+        "read all of a stream, first; read a file with pandas.read_parquet or the like."
     )
     once = isinstance(table, pa.RecordBatchReader)
     if once or not (isinstance(table, pa.Table) or hasattr(table, "__arrow_c_stream__")):
@@ -197,7 +198,14 @@ def read_factor(column: pa.Array, name: str, *, where: str) -> Factor:
     )
     if not any(is_kind(kind) for is_kind in _LEVEL_KINDS):
         raise error
-    return _guard(lambda: read_factor_or_missing(column), error)
+    factor = _guard(lambda: read_factor_or_missing(column), error)
+    if "" in factor.levels:
+        empty = int((factor.codes == factor.levels.index("")).sum())
+        raise DataError(
+            f"{where}: column {name!r} is empty text for {count_of(empty, 'person')} of {len(column):,}. In some "
+            "registers that means missing, in others a value of its own: write out what it means, such as 'unknown'."
+        )
+    return factor
 
 
 def text_like(column: pa.Array) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kokeilu._checks import count_of
+from kokeilu._checks import count_of, near_match
 from kokeilu._kernels.streams import Stream
 from kokeilu.core.arms import Arms
 from kokeilu.core.assignment import Assignment, check_assignment
@@ -17,7 +17,7 @@ from kokeilu.core.lottery import cells_of, shares_of
 from kokeilu.core.population import Ids, frozen_array
 from kokeilu.core.protocols import Codes, Floats, Ints, Lottery
 from kokeilu.core.results import text_table
-from kokeilu.core.table import read_columns, read_factor_or_missing, read_ids, read_number, text_like
+from kokeilu.core.table import column_names, read_columns, read_factor_or_missing, read_ids, read_number, text_like
 from kokeilu.errors import ColumnError, DataError
 
 __all__ = ["Account", "View", "align", "covariate_matrix", "locate"]
@@ -154,6 +154,13 @@ def align(assignment: Assignment, table: object, outcome: str, *, covariates: Se
     where = "the outcomes table"
     if not isinstance(outcome, str):
         raise ColumnError(f"the outcome is one column, named by text; got {type(outcome).__name__}.")
+    known = column_names(table)
+    absent = [name for name in covariates if isinstance(name, str) and name not in known]
+    if absent and outcome in known:
+        raise ColumnError(
+            f"{where} has no covariate column {absent[0]!r}.{near_match(absent[0], known)} Covariates stand in the "
+            f"outcomes table: where it is a column of the register, merge it in by {assignment.id_name!r} first."
+        )
     columns = read_columns(table, tuple(dict.fromkeys((outcome, *covariates))), where=where)
     if outcome in covariates:
         raise ColumnError(f"{outcome!r} is both the outcome and a covariate. Take it out of the covariates.")

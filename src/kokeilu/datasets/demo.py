@@ -125,6 +125,7 @@ def new_trial(folder: Path) -> None:
     also = (kk.Analysis("spell_days_after"), kk.Analysis("employed_12m", kk.RandomisationTest(draws=999)))
     findings = kk.analyse(plan, assignment, table, also=also, register=seekers)
     say(findings)
+    say("")
     for estimate in findings.estimates[:2]:
         say(f"In words: {in_words(estimate, 'in 100 people', 100)}")
 
@@ -135,7 +136,8 @@ def new_trial(folder: Path) -> None:
     say("Writing the report ...")
     kk.write_report(findings, folder / "report.html")
     say(f"In {folder.resolve()}: register.parquet, plan.json, assignment.parquet, report.html.")
-    say("Open report.html in a browser. Replay the draw with: kokeilu verify assignment.parquet register.parquet")
+    say("Open report.html in a browser. Replay the draw, in that folder, with:")
+    say(f"{sys.executable} -m kokeilu verify assignment.parquet register.parquet")
 
 
 def in_words(estimate: Estimate, unit: str, factor: float = 1.0) -> str:

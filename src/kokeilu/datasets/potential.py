@@ -137,10 +137,10 @@ def shift_for(people: People, name: str, effect: float) -> float:
         return 0.0
     target = float(outcome_of(people, name, 0.0).mean()) + effect
 
-    def miss(shift: float) -> float:
+    def _miss(shift: float) -> float:
         return float(outcome_of(people, name, shift).mean()) - target
 
-    ends = miss(-_WIDEST), miss(_WIDEST)
+    ends = _miss(-_WIDEST), _miss(_WIDEST)
     if min(ends) > 0.0 or max(ends) < 0.0:
         low, high = RANGES[name]
         raise DesignError(
@@ -148,7 +148,7 @@ def shift_for(people: People, name: str, effect: float) -> float:
             f"{target:.3g}; it lies between {low} and {high}. State a smaller effect (for a 0/1 outcome 0.03 "
             "is 3 percentage points)."
         )
-    return float(brentq(miss, -_WIDEST, _WIDEST, xtol=1e-13, rtol=1e-14))
+    return float(brentq(_miss, -_WIDEST, _WIDEST, xtol=1e-13, rtol=1e-14))
 
 
 def exited(people: People, shift: float) -> NDArray[np.bool_]:
@@ -234,10 +234,10 @@ def _latent_correlation(icc: float, p: float) -> float:
     cut = float(ndtri(1.0 - p))
     most = 1.0 - _COVARIATE_SHARE
 
-    def gap(r: float) -> float:
+    def _gap(r: float) -> float:
         area = quad(lambda t: np.exp(-(cut**2) / (1.0 + t)) / (2.0 * np.pi * np.sqrt(1.0 - t * t)), 0.0, r)[0]
         return float(area) / (p * (1.0 - p)) - icc
 
-    if gap(most) < 0.0:
-        raise DesignError(f"office_icc={icc:g} is too large for made-up outcomes; use 0.4 or less.")
-    return float(brentq(gap, 0.0, most))
+    if _gap(most) < 0.0:
+        raise DesignError(f"office_icc={icc:g} is too large for base={p:g}. State a smaller one.")
+    return float(brentq(_gap, 0.0, most))

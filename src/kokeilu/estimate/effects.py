@@ -61,7 +61,9 @@ def estimate_effects(
         One row for each person at most, with the id column of the assignment.
     outcome : str
     covariates : sequence of str
-        Columns of `outcomes` measured before the draw.
+        Columns of `outcomes` measured before the draw: numbers, or text and categories (an indicator for each level
+        but one). Categories coded 1, 2, 3 must be made text first. Gaps are filled with the mean and marked by an
+        indicator; a note says so.
     estimator : DifferenceInMeans, Regression or the like, optional
     contrasts : sequence of (arm, reference), optional
         Each arm against the first where none are named.

@@ -80,7 +80,10 @@ class Bonferroni:
 
 
 def _checked(p_values: Sequence[float]) -> Floats:
-    values = np.asarray(p_values, dtype=np.float64)
+    try:
+        values = np.asarray(p_values, dtype=np.float64)
+    except (TypeError, ValueError):
+        values = np.zeros(())
     if values.ndim != 1:
         raise EstimationError("p-values must be a flat sequence of numbers.")
     wrong = int((~((values >= 0.0) & (values <= 1.0))).sum())

@@ -30,6 +30,8 @@ unequal spread, 5 % tests reject in 7-16 % (simulated), in 3-7 % with Satterthwa
 class DifferenceInMeans:
     """Difference in means, weighted over strata, with the variance of the design.
 
+    With n people and G clusters in B strata, n_b of the people in stratum b:
+
     * One stratum: Neyman's variance, Welch's degrees of freedom.
     * Strata with at least two people in each arm: stratum-weighted (n_b / n), Neyman's variance per stratum, n - 2B
       degrees of freedom (Satterthwaite's where some stratum has fewer than ten people in an arm). Strata with one
@@ -110,7 +112,7 @@ def _of_people(sample: Sample, counts: np.ndarray[tuple[int, ...], np.dtype[np.i
         return _finding_of(moments.two_sample(table), mean, "Neyman", reason)
     if (counts >= 2).all():
         found = moments.stratified(table, sizes)
-        rule = "n - 2B degrees of freedom"
+        rule = "degrees of freedom: people less two per stratum"
         if counts.min() < LARGE:
             found = found._replace(dof=moments.satterthwaite(table, sizes))
             rule = f"Satterthwaite's degrees of freedom (fewer than {LARGE} people in some stratum and arm)"
@@ -122,7 +124,7 @@ def _of_people(sample: Sample, counts: np.ndarray[tuple[int, ...], np.dtype[np.i
     if (counts == 1).all() and np.ptp(sizes) == 0.0:
         reason = (
             f"drawn within {len(counts):,} strata with one person per arm: variance between strata "
-            "(Gerber & Green 2012, eq. 3.16), B - 1 degrees of freedom."
+            "(Gerber & Green 2012, eq. 3.16), degrees of freedom: strata less one."
         )
         found = moments.between_pairs(table.mean[:, 0] - table.mean[:, 1])
         return _finding_of(found, mean, "between pairs", reason)
@@ -161,14 +163,14 @@ def _of_clusters(sample: Sample, counts: np.ndarray[tuple[int, ...], np.dtype[np
     if (counts == 1).all():
         reason = (
             f"clusters were drawn within {len(counts):,} strata, one per arm in each: variance between pairs of "
-            "clusters (Imai, King & Nall 2009, eq. 6), B - 1 degrees of freedom."
+            "clusters (Imai, King & Nall 2009, eq. 6), degrees of freedom: pairs less one."
         )
         found = moments.between_cluster_pairs(table.mean[:, 0] - table.mean[:, 1], sizes)
         return _finding_of(found, mean, "between pairs", reason)
     if (counts >= 2).all():
         reason = (
             f"{total:,} clusters were drawn within {len(counts):,} strata: means weighted by stratum size, "
-            "CR2 per stratum, G - 2B degrees of freedom."
+            "CR2 per stratum, degrees of freedom: clusters less two per stratum."
         )
         return _finding_of(moments.clustered_in_strata(table, sizes), mean, "CR2", reason)
     return _hajek(sample, "some strata have a single cluster in an arm")
@@ -200,7 +202,10 @@ def _hajek(sample: Sample, why: str) -> Finding:
         fitted = linear.fit(design, y)
         covariance = linear.covariance(design, y, fitted, "HC2").covariance
         value, variance, dof, kind = contrast @ fitted.coef, contrast @ covariance @ contrast, float(fitted.dof), "HC2"
-        rule = "HC2, n - 2 degrees of freedom"
+        rule = "HC2, degrees of freedom: people less two"
+        if sample.is_thin(1):
+            few = cluster_robust(design, y, np.arange(y.size), kind="CR2", contrasts=contrast[None, :])
+            dof, rule = min(dof, float(few.dof[0])), "HC2, Satterthwaite degrees of freedom (few people in an arm)"
     else:
         clusters = np.unique(sample.clusters[pair], return_inverse=True)[1].astype(np.int64)
         found = cluster_robust(design, y, clusters, kind="CR2", contrasts=contrast[None, :])

@@ -18,6 +18,7 @@ from kokeilu.core.protocols import Floats, Ints
 from kokeilu.core.results import TestResult
 from kokeilu.core.view import View, align
 from kokeilu.errors import DesignError, EstimationError
+from kokeilu.estimate.sample import least_shares, with_company
 
 __all__ = ["randomisation_test"]
 
@@ -72,6 +73,8 @@ def randomisation_test(
     studentise : bool
         False: the raw difference in means.
     alternative : {"two-sided", "greater", "less"}
+        "two-sided": twice the smaller of the two one-sided p-values, so that p and interval tell the same; for the raw
+        difference the share of draws at least as far from 0.
     level : float
         Of the interval: the effects :math:`\tau`, the same for everybody in the arm, that are not rejected when
         :math:`y - \tau z` is tested with the same redraws; two-sided, each side at (1 - level) / 2.
@@ -203,8 +206,7 @@ def _usable_strata(view: View, strata: Ints, clusters: Ints | None, shares: Floa
     n_strata = int(strata.max()) + 1
     first = np.arange(strata.size) if clusters is None else np.unique(clusters, return_index=True)[1]
     count = np.bincount(strata[first], minlength=n_strata)
-    share = np.full(n_strata, 1.0)
-    np.minimum.at(share, strata[first], shares[first].min(axis=1))
+    share = least_shares(strata, shares)
     seats = count * share
     safe = seats >= FEW
     if view.fixed:
@@ -212,6 +214,7 @@ def _usable_strata(view: View, strata: Ints, clusters: Ints | None, shares: Floa
         safe |= (seats >= 1.0 - SAME) & (count == _design_counts(view, strata, rows))
     if safe.all() or n_strata == 1:
         return strata, 0
+    safe = with_company(safe, count, share)
     place = np.where(safe, np.cumsum(safe) - 1, safe.sum())
     return place[strata].astype(np.int64), int((~safe).sum())
 
@@ -257,9 +260,8 @@ def _result(view: View, case: _Case, null: Null, alternative: str, level: float)
             "clusters with an outcome for a variance, or a stratum lacks one of the arms. Use studentise=False, or "
             "pool strata."
         )
-    p_value = null.p_value(alternative)
     exact = null.chances is not None
-    low, high = (p_value, p_value) if exact else _limits(null.hits(alternative))
+    p_value, error, low, high = _p_value(null, _side(case, alternative))
     interval, open_note = _interval(case, null, alternative, level)
     counts = np.bincount(view.codes, minlength=len(view.arms))
     missing = view.account.missing()
@@ -273,7 +275,7 @@ def _result(view: View, case: _Case, null: Null, alternative: str, level: float)
         p_value=p_value,
         draws=len(null),
         exact=exact,
-        p_error=0.0 if exact else float(np.sqrt(p_value * (1.0 - p_value) / len(null))),
+        p_error=error,
         p_low=low,
         p_high=high,
         interval=interval,
@@ -285,10 +287,27 @@ def _result(view: View, case: _Case, null: Null, alternative: str, level: float)
     )
 
 
-def _limits(hits: NDArray[np.bool_]) -> tuple[float, float]:
-    """Clopper-Pearson bounds, 99 %, of the share of hits."""
+def _side(case: _Case, alternative: str) -> str:
+    """How two sides are judged: the studentised statistic of arms of unequal size is skewed, so each side on its own.
+
+    With a rare outcome and a small arm, draws without an event in it have a tiny error and a huge negative statistic;
+    counted by its size alone these would drown what happens on the other side.
+    """
+    return "equal-tailed" if alternative == "two-sided" and case.studentised else alternative
+
+
+def _p_value(null: Null, side: str) -> tuple[float, float, float, float]:
+    """The p-value, its Monte Carlo error, and its 99 % Clopper-Pearson bounds."""
+    p_value = null.p_value(side)
+    if null.chances is not None:
+        return p_value, 0.0, p_value, p_value
+    tails = 2.0 if side == "equal-tailed" else 1.0
+    one = null.nearer_side() if side == "equal-tailed" else side
+    share = null.p_value(one)
+    hits = null.hits(one)
     found = stats.binomtest(int(hits.sum()), int(hits.size)).proportion_ci(0.99, method="exact")
-    return float(found.low), float(found.high)
+    error = tails * float(np.sqrt(share * (1.0 - share) / len(null)))
+    return p_value, error, min(1.0, tails * float(found.low)), min(1.0, tails * float(found.high))
 
 
 def _interval(
@@ -317,8 +336,9 @@ def _reason(view: View, case: _Case, null: Null, alternative: str) -> str:
     if view.covariates.shape[1]:
         what += ", after regression on the covariates"
     kind = f"all {len(null):,} assignments" if null.chances is not None else f"{len(null):,} redraws of the lottery"
-    also = f" In large samples also for a zero average effect of {arm!r} against {reference!r}."
-    head = f"Hypothesis: no effect of any arm on anybody. Statistic: {what}; {alternative}, {kind}."
+    also = f" In large samples p also tests that the average effect of {arm!r} against {reference!r} is 0."
+    sides = "two-sided, twice the smaller side" if _side(case, alternative) == "equal-tailed" else alternative
+    head = f"Hypothesis: no effect of any arm on anybody. Statistic: {what}; {sides}, {kind}."
     # The error of the statistic takes people as drawn one by one, which two-stage draws are not.
     return head + (also if case.studentised and view.whole else "")
 

@@ -14,17 +14,21 @@ from kokeilu.core.protocols import Floats
 from kokeilu.core.registry import register
 from kokeilu.core.results import Estimate, Estimates
 from kokeilu.core.view import View
-from kokeilu.errors import ColumnError, EstimationError
+from kokeilu.errors import ColumnError, DesignError, EstimationError
 from kokeilu.estimate.sample import Contrasts, Finding, Sample, contrasts_of, estimate_of, sample_of
 
 __all__ = ["Regression"]
 
 ERRORS = ("auto", *linear.HC, *CR)
 
+SHIFTED = 0.05
+"""Part of the weight in other strata than the people above which a note says so: at 0.16, with an effect of half a
+standard deviation in half of the strata, 95 % intervals cover the average over people in 83 % (simulated)."""
+
 RULES = {
     "CR2": "CR2 with Satterthwaite degrees of freedom",
-    "CR0": "CR0, G - 1 degrees of freedom",
-    "stata": "CR1S, G - 1 degrees of freedom",
+    "CR0": "CR0, degrees of freedom: clusters less one",
+    "stata": "CR1S (as Stata), degrees of freedom: clusters less one",
 }
 
 
@@ -34,8 +38,9 @@ class Regression:
     """Regression of the outcome on the arms, the strata of the design, and covariates measured before the draw.
 
     Strata enter as additive effects (absorbed) where each of them has every arm compared; otherwise they are left
-    out. Where people had different chances, rows are weighted by 1 / share, so that the target stays the average
-    over people.
+    out. A stratum then counts by n_1 n_0 / n (of its people in the two arms, weighted), not by its people; a note
+    tells where the two are far apart, for effects that differ by stratum are then averaged otherwise. Where people had
+    different chances, rows are weighted by 1 / share, so that the target stays the average over people.
 
     Parameters
     ----------
@@ -45,8 +50,9 @@ class Regression:
         True: each arm has slopes of its own on the covariates, centred over all people used (Lin 2013). False:
         common slopes.
     errors : {"auto", "classical", "HC0", "HC1", "HC2", "HC3", "CR0", "stata", "CR2"}
-        "auto" is HC2 with n - k degrees of freedom, or CR2 with Satterthwaite degrees of freedom where the design
-        draws clusters. CR errors without clusters take every person as a cluster.
+        "auto" is HC2 with n - k degrees of freedom (people less columns; Satterthwaite's where an arm has fewer than
+        25 people left after its columns), or CR2 with Satterthwaite degrees of freedom where the design draws
+        clusters. "HC2" is always with n - k. CR errors without clusters take every person as a cluster.
 
     References
     ----------
@@ -66,6 +72,8 @@ class Regression:
     def __post_init__(self) -> None:
         object.__setattr__(self, "covariates", name_list(self.covariates, name="covariates"))
         choice(self.errors, ERRORS, name="errors")
+        if not isinstance(self.interacted, bool):
+            raise DesignError(f"interacted must be True or False; got {type(self.interacted).__name__}.")
 
     def estimate(self, view: View, contrasts: Contrasts = None) -> Estimates:
         """Estimate the contrasts (arm, reference); each arm against the first where none are named.
@@ -100,7 +108,8 @@ class Regression:
             key = (np.packbits(sample.rows).tobytes(), absorb)
             if key not in models:
                 models[key] = _Model(view, sample, chosen, interacted=self.interacted, absorb=absorb, kind=kind)
-            found.append(estimate_of(view, sample, models[key].finding(sample)))
+            thin = self.errors == "auto" and view.clusters is None and sample.is_thin(len(chosen) + 1)
+            found.append(estimate_of(view, sample, models[key].finding(sample, thin=thin)))
         return Estimates(tuple(found))
 
     def _kind(self, view: View) -> str:
@@ -186,8 +195,8 @@ class _Model:
             return None
         return np.arange(self._sample.y.size) if self._sample.clusters is None else self._sample.clusters
 
-    def finding(self, sample: Sample) -> Finding:
-        """The contrast of a sample of the same people."""
+    def finding(self, sample: Sample, *, thin: bool) -> Finding:
+        """The contrast of a sample of the same people; Satterthwaite's degrees of freedom for HC2 where `thin`."""
         contrast = self._contrast(sample)
         notes = self._dropped()
         if self._clusters is not None:
@@ -198,6 +207,10 @@ class _Model:
                 self._robust = linear.covariance(self._design, sample.y, self._fit, self._kind)
             value = float(contrast @ self._fit.coef)
             variance, dof = float(contrast @ self._robust.covariance @ contrast), float(self._fit.dof)
+            if thin:
+                alone = np.arange(sample.y.size)
+                few = cluster_robust(self._design, sample.y, alone, kind="CR2", contrasts=contrast[None, :])
+                dof = min(dof, float(few.dof[0]))
             if self._robust.full_leverage:
                 full = self._robust.full_leverage
                 notes = (*notes, f"{full:,} people are fitted perfectly (leverage 1) and add nothing to the variance.")
@@ -206,17 +219,15 @@ class _Model:
                 f"the {self._kind} variance of {sample.names[0]!r} against {sample.names[1]!r} has no degrees of "
                 "freedom: too few clusters for these columns. Take fewer covariates, or DifferenceInMeans."
             )
-        if dof < 4.0:
-            notes = (*notes, f"only {dof:.1f} degrees of freedom: trust a randomisation test more than this interval.")
         return Finding(
             value=value,
             variance=variance,
             dof=dof,
             estimator=self._title(),
             kind=self._kind,
-            reason=self._reason(sample),
+            reason=self._reason(sample, thin=thin),
             reference_mean=self._reference_mean(sample),
-            notes=notes,
+            notes=(*notes, *(_shift_notes(sample, self._weights) if self._absorb else ())),
         )
 
     def _contrast(self, sample: Sample) -> Floats:
@@ -248,7 +259,7 @@ class _Model:
             return "regression on the arms"
         return "regression, common slopes" if slopes == {""} else "regression, slopes by arm (Lin)"
 
-    def _reason(self, sample: Sample) -> str:
+    def _reason(self, sample: Sample, *, thin: bool) -> str:
         parts = []
         if self._absorb:
             parts.append(f"effects of {sample.n_strata:,} strata are taken out")
@@ -257,7 +268,9 @@ class _Model:
             parts.append(f"{lacking} of {sample.n_strata:,} strata lack one of the two arms, so no stratum effects")
         if self._weights is not None:
             parts.append("people had different chances: weights 1/share keep the average over people as the target")
-        rule = RULES.get(self._kind, f"{self._kind} with n - k degrees of freedom")
+        rule = RULES.get(self._kind, f"{self._kind}, degrees of freedom: people less columns")
+        if thin:
+            rule = f"{self._kind} with Satterthwaite degrees of freedom (few people in an arm)"
         if sample.clusters is not None:
             drawn = "drawn whole" if sample.whole else "drawn, and people within them"
             rule = f"{len(np.unique(sample.clusters)):,} clusters were {drawn}: {rule}"
@@ -266,6 +279,26 @@ class _Model:
     def _reference_mean(self, sample: Sample) -> float:
         mine = sample.codes == sample.reference
         return float(np.average(sample.y[mine], weights=None if self._weights is None else self._weights[mine]))
+
+
+def _shift_notes(sample: Sample, weights: Floats | None) -> tuple[str, ...]:
+    """Note strata whose weight n_1 n_0 / n in least squares is far from their part of the people."""
+    mass = np.zeros((2, sample.n_strata))
+    for row, code in zip(mass, (sample.arm, sample.reference), strict=True):
+        mine = sample.codes == code
+        chosen = None if weights is None else weights[mine]
+        row += np.bincount(sample.strata[mine], weights=chosen, minlength=sample.n_strata)
+    product = mass[0] * mass[1] / mass.sum(axis=0)
+    people = sample.sizes()
+    shifted = 0.5 * float(np.abs(product / product.sum() - people / people.sum()).sum())
+    if shifted <= SHIFTED:
+        return ()
+    note = (
+        f"strata count by how evenly their people fell into the two arms: {shifted:.0%} of the weight is shifted "
+        "between strata. If effects differ by stratum this is not the average over people; DifferenceInMeans() weighs "
+        "strata by their people."
+    )
+    return (note,)
 
 
 def _block(sample: Sample, own: tuple[int, ...], interacted: tuple[int, ...], covariates: Floats) -> linear.Block:

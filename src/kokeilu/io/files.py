@@ -57,6 +57,11 @@ def save(assignment: Assignment, path: str | os.PathLike[str]) -> Path:
     """
     check_assignment(assignment)
     target = as_path(path)
+    if target.suffix.lower() not in ("", ".parquet", ".pq"):
+        raise FileError(
+            f"an assignment is written as Parquet, not as {target.suffix!r}. Name the file assignment.parquet; for "
+            "a table to read elsewhere use assignment.to_frame()."
+        )
     part = target.with_name(target.name + ".part")
     try:
         pq.write_table(_table(assignment), part)
@@ -156,7 +161,7 @@ def load(path: str | os.PathLike[str]) -> Assignment:
 
 def _read(source: Path) -> pa.Table:
     if not os.path.isfile(source):
-        raise FileError(f"there is no file {source.name!r} in {source.parent.name or '.'!r}. Check the path.")
+        raise FileError(f"there is no file {source.name!r} in {str(source.parent.absolute())!r}. Check the path.")
     try:
         return pq.read_table(source)
     except (pa.ArrowException, OSError):

@@ -10,6 +10,8 @@ from kokeilu._checks import count_of
 from kokeilu.assign.verify import verify
 from kokeilu.core.assignment import DRAW_STREAM, Assignment
 from kokeilu.core.canonical import fingerprint
+from kokeilu.core.lottery import cells_of
+from kokeilu.core.protocols import KnowsShares, Lottery
 from kokeilu.core.registry import encode
 from kokeilu.core.table import read_columns, read_number
 from kokeilu.errors import ColumnError, DataError, KokeiluError
@@ -42,13 +44,31 @@ def compare_assignment(plan: Plan, assignment: Assignment) -> Iterator[Differenc
 
 
 def _replay(assignment: Assignment) -> Iterator[Difference]:
+    # The rule is bound anew: an assignment put together by hand may hold the lottery of another rule.
+    lottery = assignment.mechanism.bind(assignment.population)
+    if not _same_lottery(lottery, assignment):
+        says = "the lottery of the assignment is not the one that its design gives for its people."
+        yield Difference(kind="assignment", about="design", says=says)
     if assignment.seed is None:
         return
-    codes = assignment.lottery.draw(assignment.seed.stream(DRAW_STREAM), 1)[0]
+    codes = lottery.draw(assignment.seed.stream(DRAW_STREAM), 1)[0]
     moved = int((codes != assignment.codes).sum())
     if moved:
         says = f"{count_of(moved, 'person', 'people')} of {len(codes):,} do not have the arm that the seed gives."
         yield Difference(kind="assignment", about="draw", says=says)
+
+
+def _same_lottery(lottery: Lottery, assignment: Assignment) -> bool:
+    """Whether chances, strata and clusters are those that the analysis will use."""
+    ours, theirs = cells_of(lottery), cells_of(assignment.lottery)
+    same = ours.fixed == theirs.fixed and np.array_equal(ours.strata, theirs.strata)
+    if ours.clusters is None or theirs.clusters is None:
+        same &= ours.clusters is None and theirs.clusters is None
+    else:
+        same &= np.array_equal(ours.clusters, theirs.clusters)
+    if isinstance(lottery, KnowsShares) and isinstance(assignment.lottery, KnowsShares):
+        same &= np.array_equal(lottery.shares(), assignment.lottery.shares())
+    return bool(same and type(lottery) is type(assignment.lottery))
 
 
 def compare_register(assignment: Assignment, register: object) -> Iterator[Difference]:

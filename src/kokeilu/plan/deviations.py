@@ -162,7 +162,7 @@ def refuse_undeclared(differences: Sequence[Difference], deviations: Sequence[De
     if not bare:
         return
     first = bare[0]
-    says = " ".join(dict.fromkeys(d.says for d in bare[:SHOWN]))
+    says = " Also, ".join(dict.fromkeys(d.says for d in bare[:SHOWN]))
     more = f" {count_of(len(bare) - SHOWN, 'further difference')}." if len(bare) > SHOWN else ""
     raise first.error(
         f"{says}{more} If this is intended, say so: deviations=(Deviation({first.kind!r}, 'the reason', "

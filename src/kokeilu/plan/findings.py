@@ -8,7 +8,7 @@ from typing import Any
 from kokeilu._checks import between
 from kokeilu.balance.table import Balance
 from kokeilu.core.assignment import Assignment
-from kokeilu.core.results import Estimate, Estimates, Rows, TestResult, sentence, text_table
+from kokeilu.core.results import Estimate, Estimates, Rows, TestResult, sentence, text_table, wrapped
 from kokeilu.core.view import Account
 from kokeilu.plan.deviations import Deviation
 from kokeilu.plan.plan import Plan
@@ -169,7 +169,7 @@ class Findings(Rows):
 
     def _told(self) -> str:
         lines = [str(deviation) for deviation in self.deviations] or ["none declared, none found"]
-        return "\n".join(["Deviations from the plan", *lines, *(f"note: {note}" for note in self.notes)])
+        return "\n".join(["Deviations from the plan", *lines, *wrapped(f"note: {note}" for note in self.notes)])
 
     def _people(self) -> list[str]:
         people = "\n".join(["People by arm", text_table(self.attrition())])
@@ -187,4 +187,5 @@ def _footnotes(run: Executed) -> list[str]:
     lines = [f"{name}: {item.estimator}, {item.variance}. {sentence(item.reason)}" for item in run.estimates]
     lines += [f"{name}: {test.name}. {test.reason}".rstrip() for test in run.tests]
     lines += [f"{name}: {note}" for item in (*run.estimates, *run.tests) for note in item.notes]
-    return list(dict.fromkeys([*lines, *([f"{name}: not made. {run.problem}"] if run.problem else [])]))
+    lines += [f"{name}: not made. {run.problem}"] if run.problem else []
+    return wrapped(dict.fromkeys(lines))

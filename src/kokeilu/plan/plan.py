@@ -59,7 +59,8 @@ class Plan:
     balance : sequence of str
         Columns of the register to be checked for balance.
     family : Holm, Bonferroni or the like
-        Adjusts the p-values of all registered contrasts of the primary outcomes.
+        Adjusts the p-values of all registered contrasts of the primary outcomes together. Randomisation tests stand
+        outside where the outcome also has an estimate, so that one question is not counted twice.
     description : str
         Question and setting, in words.
 
@@ -236,7 +237,7 @@ def _check_analyses(plan: Plan) -> None:
     names = [analysis.name for analysis in plan.analyses]
     for position, analysis in enumerate(plan.analyses):
         plan.outcome(analysis.outcome)
-        if names.count(analysis.name) > 1 or any(analysis.same_as(other) for other in plan.analyses[:position]):
+        if names.count(analysis.name) > 1 or any(analysis.same_as(other, arms) for other in plan.analyses[:position]):
             raise PlanError(
                 f"analysis {analysis.name!r} stands twice in the plan. State it once, or give each its own name=...."
             )

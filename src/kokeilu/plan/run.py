@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from kokeilu.assign.randomise import randomise
 from kokeilu.balance.table import Balance, check_balance
+from kokeilu.core.arms import Arms
 from kokeilu.core.assignment import Assignment
 from kokeilu.core.results import TestResult
 from kokeilu.core.table import column_names, read_columns
@@ -122,7 +123,7 @@ def analyse(
     _plan(plan)
     if not isinstance(assignment, Assignment):
         raise PlanError(f"an assignment is needed, from enrol(plan, ...); got {type(assignment).__name__}.")
-    told, more = check_deviations(deviations), _also(also, plan)
+    told, more = check_deviations(deviations), _also(also, plan, assignment.arms)
     column_names(outcomes)
     differences = list(compare_assignment(plan, assignment))
     differences += compare_register(assignment, register) if register is not None else ()
@@ -158,15 +159,21 @@ def _plan(plan: object) -> None:
         raise PlanError(f"a plan is needed, from Plan(...) or load_plan(path); got {type(plan).__name__}.")
 
 
-def _also(also: object, plan: Plan) -> tuple[Analysis, ...]:
+def _also(also: object, plan: Plan, arms: Arms) -> tuple[Analysis, ...]:
     items = (also,) if isinstance(also, Analysis) else also
     if not isinstance(items, (tuple, list)) or not all(isinstance(item, Analysis) for item in items):
         raise PlanError("also must be Analysis(outcome, estimator) specifications.")
+    names = [analysis.name for analysis in (*plan.analyses, *items)]
     for item in items:
-        twin = next((a.name for a in plan.analyses if a.same_as(item)), None)
+        twin = next((a.name for a in plan.analyses if a.same_as(item, arms)), None)
         if twin is not None:
             raise PlanError(
                 f"also: the analysis {item.name!r} is registered as {twin!r} and runs anyway. Leave it out."
+            )
+        if names.count(item.name) > 1:
+            raise PlanError(
+                f"also: the name {item.name!r} is that of another analysis, so their results could not be told apart. "
+                "Give it one of its own: Analysis(..., name='...')."
             )
     return tuple(items)
 

@@ -8,6 +8,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from kokeilu._checks import choice
+from kokeilu.core.arms import Arms
 from kokeilu.core.registry import kind_of, register
 from kokeilu.errors import PlanError
 from kokeilu.estimate.spec import RandomisationTest
@@ -34,7 +35,8 @@ class Outcome:
     description : str
         Variable, metric, aggregation and time point, in words (CONSORT 2025, item 14).
     unit : str
-        Unit of the numbers, such as "euro" or "days".
+        Unit of the numbers, such as "euro" or "days". A yes or no is given as 0 and 1 without a unit, with
+        ``minimum=0, maximum=1``: the report then writes percentages and percentage points.
     minimum, maximum : float or None
         Bounds of the definition, in `unit`. A column with a value outside them is another outcome, and is refused.
     missing : {"complete cases"}
@@ -142,10 +144,15 @@ class Analysis:
         """True for a randomisation test."""
         return isinstance(self.estimator, RandomisationTest)
 
-    def same_as(self, other: Analysis) -> bool:
-        """Whether two analyses do the same, whatever their names."""
-        mine, theirs = (self.outcome, self.estimator, self.contrasts), (other.outcome, other.estimator, other.contrasts)
-        return mine == theirs
+    def same_as(self, other: Analysis, arms: Arms | None = None) -> bool:
+        """Whether two analyses do the same, whatever their names; None for contrasts is each of `arms` by the first."""
+        mine = (self.outcome, self.estimator, self._pairs_of(arms))
+        return mine == (other.outcome, other.estimator, other._pairs_of(arms))
+
+    def _pairs_of(self, arms: Arms | None) -> tuple[Contrast, ...] | None:
+        if self.contrasts is not None or arms is None:
+            return self.contrasts
+        return tuple((arm, arms.reference) for arm in arms.names[1:])
 
     def __str__(self) -> str:
         return f"analysis {self.name!r}: {'the estimator of the design' if self.estimator is None else self.estimator}"

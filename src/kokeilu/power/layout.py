@@ -18,6 +18,7 @@ from kokeilu.power.formula import Layout
 from kokeilu.power.models import OutcomeModel
 
 __all__ = [
+    "COUNTED_CELL",
     "ClusterSizes",
     "Frame",
     "arms_of",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 LEAST_PEOPLE = 4
+COUNTED_CELL = 10  # as in kokeilu.estimate.means
 LEAST_UNITS = 2.0  # an arm with one unit has no variance of its own
 
 
@@ -134,6 +136,23 @@ class Frame:
             averaged=bool(units.min() >= LEAST_UNITS),
         )
 
+    def analysed_dof(self, arm: int, reference: int, variances: tuple[float, float]) -> float | None:
+        """Return the degrees of freedom that the analysis is expected to find, by Satterthwaite's rule.
+
+        sum(v)^2 / sum(v^2 / (units - 1)) over strata and arms, v the variance of each mean weighted by its stratum; for
+        people with the means of the estimates, E s^4 = (1 + 2 / (units - 1)) sigma^4, for in cells of two they are far
+        fewer. None where the analysis counts n - 2 per stratum (cells of ten people or more), or a cell has one unit.
+        """
+        pair = [arm, reference]
+        units = self.units[:, pair]
+        units, both = units[(units > 0).all(axis=1)], (units > 0).all(axis=1)
+        if units.min() < LEAST_UNITS or (not self.clustered and len(units) > 1 and units.min() >= COUNTED_CELL):
+            return None
+        part = (self.squares if self.clustered else self.inverse)[both][:, pair] * np.array(variances)
+        noise = 0.0 if self.clustered else 2.0 / (units - 1.0)  # CR2 takes them from the design, not from the outcome
+        top = part.sum() ** 2 + (part**2 * noise).sum()
+        return float(top / (part**2 * (1.0 + noise) / (units - 1.0)).sum())
+
     def _refuse(self, pair: list[int], found: Floats) -> None:
         what = "clusters" if self.clustered else "people"
         name = self.arms.names[pair[int(found.argmin())]]
@@ -186,8 +205,8 @@ def contrast_of(arms: Arms, contrast: str | tuple[str, str] | None) -> tuple[int
     """Return the positions of arm and reference; by default the first other arm against the first."""
     if contrast is None:
         return 1, 0
-    names = (contrast, arms.reference) if isinstance(contrast, str) else tuple(contrast)
-    if len(names) != 2 or names[0] == names[1]:
+    names = (contrast, arms.reference) if isinstance(contrast, str) else contrast
+    if not isinstance(names, (tuple, list)) or len(names) != 2 or names[0] == names[1]:
         raise DesignError("contrast must be the name of an arm other than the reference, or (arm, reference).")
     return arms.index(names[0]), arms.index(names[1])
 
@@ -276,7 +295,8 @@ def _from_lottery(lottery: Lottery) -> Frame:
 
 def _by_stratum(values: Floats, strata: Ints) -> Floats:
     """Sums by stratum, (S, arms); expected counts that are whole come out whole."""
-    return np.stack([np.bincount(strata, weights=column) for column in values.T], axis=1).round(9)
+    sums = [np.bincount(strata, weights=column).astype(np.float64) for column in values.T]
+    return np.stack(sums, axis=1).round(9)
 
 
 def draws_clusters(design: Any) -> bool:

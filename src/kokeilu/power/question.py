@@ -21,6 +21,8 @@ from kokeilu.power.results import Power, PowerRow, assumptions_of
 __all__ = ["EDGE", "Question", "fewest_units", "round_up", "smallest"]
 
 EDGE = 1.0 - 1e-12  # how near to a share of 0 or 1 a search may go
+DIFFERS = 0.02  # a loss of power by fewer degrees of freedom that is told
+RARE = 10.0  # people with (or without) the outcome in an arm below which the t reference is told to be rough
 CEILING = 1e-9  # a count within this part of a whole number is that number
 
 
@@ -119,8 +121,33 @@ class Question:
             clusters=_named(frame.arms, frame.units) if frame.clustered else None,
             strata=frame.strata,
             formula=frame.formula,
-            assumptions=assumptions_of(self.outcome, self.covariates, frame.notes),
+            assumptions=(
+                *assumptions_of(self.outcome, self.covariates, frame.notes),
+                *self._doubts(frame, rows[chosen]),
+            ),
         )
+
+    def _doubts(self, frame: Frame, row: PowerRow) -> tuple[str, ...]:
+        """Say where the analysis of `estimate_effects` will have another power than the formula."""
+        doubts = []
+        arm, reference = frame.arms.index(row.arm), frame.arms.index(row.reference)
+        dof = frame.analysed_dof(arm, reference, self.outcome.variances(row.effect))
+        if dof is not None and dof < row.dof:
+            power = float(t_power(row.effect / row.error, dof, self.alpha, self.alternative))
+            if row.power - power > DIFFERS:
+                doubts.append(
+                    f"few units in an arm or stratum: the analysis will have about {dof:.1f} degrees of freedom, not "
+                    f"{row.dof:,.4g}, and by them a power of {power:.2f} (simulate_power tells)"
+                )
+        base = getattr(self.outcome, "base", None)
+        shares = () if base is None else (base + row.effect, base)
+        rare = min((min(n * p, n * (1.0 - p)) for n, p in zip(row.n, shares, strict=False)), default=RARE)
+        if rare < RARE:
+            doubts.append(
+                f"only {rare:.1f} people of one kind are expected in an arm: t is a rough reference for so few "
+                "(simulate_power tells)"
+            )
+        return tuple(doubts)
 
 
 def _named(arms: Arms, by_stratum: Floats) -> tuple[tuple[str, float], ...]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from kokeilu._checks import between, count_of, positive_int
 from kokeilu._kernels.batched import studentised
 from kokeilu._kernels.noncentral import critical_t
-from kokeilu._kernels.simulated import Drawn, cr2_draws, stratum_effects_draws, welch_draws
+from kokeilu._kernels.simulated import Drawn, cr2_draws, satterthwaite_draws, stratum_effects_draws, welch_draws
 from kokeilu._kernels.streams import Seed, Stream
 from kokeilu.core.assignment import Assignment
 from kokeilu.core.lottery import cells_of, redraws, shares_of
@@ -30,7 +30,7 @@ from kokeilu.core.view import Account, View, locate
 from kokeilu.errors import DataError, DesignError, EstimationError
 from kokeilu.estimate.effects import by_design
 from kokeilu.power.curve import PowerCurve
-from kokeilu.power.layout import bind_rows, contrast_of
+from kokeilu.power.layout import COUNTED_CELL, bind_rows, contrast_of
 from kokeilu.power.world import Shift, World
 
 __all__ = ["simulate_power"]
@@ -52,11 +52,12 @@ def simulate_power(
     """Simulate the power of a trial on its own register with its own lottery.
 
     Each draw is analysed as `estimate_effects` does it without covariates: difference in means with Neyman's error and
-    Welch's degrees of freedom; weighted over strata with n - 2 per stratum; CR2 with Satterthwaite's where clusters are
-    drawn, by regression on stratum effects where they are drawn in strata. The test is two-sided. It differs from
-    `estimate_effects` where clusters in strata have shares that differ (means by stratum, CR2, clusters less 2 per
-    stratum), where a stratum has a single unit of an arm (the error of
-    :func:`kokeilu._kernels.batched.studentised`), and where a stratum lacks an arm (the draw fails).
+    Welch's degrees of freedom; weighted over strata with n - 2 per stratum, or Satterthwaite's where a stratum has
+    fewer than ten people in an arm; CR2 with Satterthwaite's where clusters are drawn, by regression on stratum
+    effects where they are drawn in strata. The test is two-sided. It differs from `estimate_effects` where clusters
+    in strata have shares that differ (means by stratum, CR2, clusters less 2 per stratum), where a stratum has a
+    single unit of an arm (the error of :func:`kokeilu._kernels.batched.studentised`), and where a stratum lacks an arm
+    (the draw fails).
 
     Parameters
     ----------
@@ -101,9 +102,11 @@ def simulate_power(
     """
     positive_int(draws, name="the number of draws", least=2)
     between(alpha, 0.0, 1.0, name="alpha")
-    added = tuple(between(e, -np.inf, np.inf, name="effects") for e in effects)
+    several = isinstance(effects, Iterable)
+    added = tuple(between(e, -np.inf, np.inf, name="effects") for e in effects) if several else ()
     if not added:
-        raise DesignError("effects is empty; give at least one effect, in the units of the outcome.")
+        got = "is empty" if several else f"is {type(effects).__name__}"
+        raise DesignError(f"effects {got}; give a sequence of effects in the units of the outcome: (0, 5, 10).")
     stream = Seed.of(seed).stream("power")
     lottery, outcomes = _bound(design, people, world)
     arm, reference = contrast_of(lottery.arms, contrast)
@@ -216,7 +219,11 @@ class _Trial:
 
     def _once(self, world: World, stream: Stream, codes: Codes) -> tuple[float, float, float, float]:
         """One trial in a world made for it: each person shows the outcome of the arm they got."""
-        table = np.asarray(world.outcomes(stream), dtype=np.float64)
+        made = world.outcomes(stream)
+        try:
+            table = np.asarray(made, dtype=np.float64)
+        except (TypeError, ValueError):
+            table = np.zeros(())
         shape = (self.lottery.n_units, len(self.lottery.arms))
         if table.shape != shape or not np.isfinite(table).all():
             raise DataError(f"the world must give finite outcomes of shape {shape}; got shape {table.shape}.")
@@ -248,7 +255,11 @@ class _Trial:
             return cr2_draws(y, codes, clusters, strata, arm=arm, reference=reference)
         units, number = counts.sum(axis=(0, 2)), counts.shape[2]
         value, error = studentised(y, codes, arm=arm, reference=reference, strata=strata, clusters=clusters)
-        return Drawn(value, error, np.maximum(units - np.where(lone, number + 1.0, 2.0 * number), 1.0))
+        dof = np.maximum(units - np.where(lone, number + 1.0, 2.0 * number), 1.0)
+        few = ~lone & (counts < COUNTED_CELL).any(axis=(0, 2))
+        if clusters is None and few.any():
+            dof[few] = satterthwaite_draws(y, codes[few], strata, arm=arm, reference=reference)
+        return Drawn(value, error, dof)
 
     def _two_stage(self, y: Floats, codes: Codes) -> tuple[float, float, float]:
         """Value, error and degrees of freedom of one draw of people within drawn clusters; NaN without a variance."""

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kokeilu.report.context import Context
-from kokeilu.report.counts import MISSING, is_share, level_cell
+from kokeilu.report.levels import MISSING, is_share, level_cell
 from kokeilu.report.notes import safe_notes
-from kokeilu.report.numbers import decimals_for
-from kokeilu.report.tables import Body, Column, Table
+from kokeilu.report.numbers import decimals_for, tells_number
+from kokeilu.report.tables import Body, Column, Table, mask_notes
 
 if TYPE_CHECKING:
     from kokeilu.balance.table import BalanceRow
+    from kokeilu.core.results import TestResult
 
-__all__ = ["MOST_LINES", "BalanceLine", "balance_lines", "balance_table", "omnibus_text", "split_lines"]
+__all__ = [
+    "MOST_LINES",
+    "BalanceLine",
+    "balance_lines",
+    "balance_table",
+    "drawn",
+    "left_out_notes",
+    "omnibus_text",
+    "p_statement",
+    "split_lines",
+]
 
 MOST_LINES = 40
 """Lines in the first table and in the plot; the others follow in a table that is folded."""
@@ -40,16 +52,18 @@ class BalanceLine:
 
 
 def balance_lines(context: Context) -> tuple[BalanceLine, ...]:
-    """Return the lines of the balance check, in its order; none where the plan has no check."""
-    balance = context.findings.balance
-    return () if balance is None else tuple(_line(context, line) for line in balance.lines)
+    """Return the lines of the balance check, in its order, but for levels of few people, whose names would tell."""
+    balance, few = context.findings.balance, context.counts.left_out
+    kept = () if balance is None else (x for x in balance.lines if (x.covariate, x.level) not in few)
+    return tuple(_line(context, line) for line in kept)
 
 
 def _line(context: Context, line: BalanceRow) -> BalanceLine:
     text, numbers, arms = context.text, context.numbers, context.arms
-    hidden = {arm: _hides_mean(context, line, arm) for arm in arms}
     shares = bool(line.level) or all(is_share(line.means[arm], line.n[arm]) for arm in arms if line.n[arm])
     decimals = 3 if shares else _decimals(line)
+    told = any(_tells_people(context, line, arm, decimals) for arm in arms)
+    hidden = {arm: told or _hides_mean(context, line, arm) for arm in arms}
     masked = tuple(hidden[arm] or hidden[arms[0]] for arm in arms[1:])
     values = (line.std_differences[arm] for arm in arms[1:])
     found = [None if m or value is None else round(value, 3) for m, value in zip(masked, values, strict=True)]
@@ -76,6 +90,12 @@ def _hides_mean(context: Context, line: BalanceRow, arm: str) -> bool:
     return context.counts.few({arm: line.n[arm]}) or any(context.counts.hides(*cell) for cell in cells)
 
 
+def _tells_people(context: Context, line: BalanceRow, arm: str, decimals: int) -> bool:
+    """Return whether a mean gives back a hidden number of people with a value."""
+    counted = ("used", f"balance {line.covariate}", arm)
+    return line.level != MISSING and context.counts.hides(*counted) and tells_number(line.n[arm], decimals)
+
+
 def _decimals(line: BalanceRow) -> int:
     size = max((abs(mean) for mean in line.means.values() if mean is not None), default=1.0)
     return min(3, decimals_for(size / 10))
@@ -96,13 +116,24 @@ def balance_table(context: Context, lines: tuple[BalanceLine, ...], *, rest: boo
     labels += [text("balance.difference", arm=arm, reference=arms[0]) for arm in arms[1:]]
     labels += [text("balance.missing", arm=arm) for arm in arms]
     columns = (Column(label=text("balance.covariate")), *(Column(label=label, numeric=True) for label in labels))
+    bodies = (Body(rows=tuple(line.cells() for line in lines)),)
     return Table(
         name="balance-rest" if rest else "balance-table",
         caption=text("balance.caption_rest") if rest else text("balance.caption"),
         columns=columns,
-        bodies=(Body(rows=tuple(line.cells() for line in lines)),),
-        notes=(text("balance.note"), text("mask.note", least=context.counts.least)),
+        bodies=bodies,
+        notes=(text("balance.note"), *(() if rest else left_out_notes(context)), *mask_notes(context, bodies)),
         remarks=_notes(context),
+    )
+
+
+def left_out_notes(context: Context) -> tuple[str, ...]:
+    """Say how many levels of each covariate are left out, without their names."""
+    number = Counter(covariate for covariate, _ in sorted(context.counts.left_out))
+    least, numbers = context.counts.least, context.numbers
+    return tuple(
+        context.text("balance.left_out", covariate=covariate, least=least, number=numbers.whole(levels))
+        for covariate, levels in number.items()
     )
 
 
@@ -111,7 +142,9 @@ def _notes(context: Context) -> tuple[str, ...]:
     balance = context.findings.balance
     if balance is None:
         return ()
-    return tuple(f"{note[:1].upper()}{note[1:]}" for note in safe_notes(context, "balance ", balance.notes[1:]))
+    named = [f"{covariate}: {level}" for covariate, level in context.counts.left_out]
+    kept = tuple(note for note in balance.notes[1:] if not any(name in note for name in named))
+    return tuple(f"{note[:1].upper()}{note[1:]}" for note in safe_notes(context, "balance ", kept))
 
 
 def omnibus_text(context: Context) -> str:
@@ -119,10 +152,16 @@ def omnibus_text(context: Context) -> str:
     balance = context.findings.balance
     if balance is None:
         return context.text("balance.none")
-    test, numbers, text = balance.omnibus, context.numbers, context.text
+    test, text = balance.omnibus, context.text
     p = p_statement(context, test.p_value)
-    draws = numbers.whole(test.draws)
+    draws = drawn(context, test)
     return text("balance.omnibus_exact", p=p, draws=draws) if test.exact else text("balance.omnibus", p=p, draws=draws)
+
+
+def drawn(context: Context, test: TestResult) -> str:
+    """Write the number of redraws; the number of all assignments tells the sizes of the arms."""
+    hides_arms = test.exact and any(context.counts.hides("assigned", arm) for arm in context.arms)
+    return context.mask if hides_arms else context.numbers.whole(test.draws)
 
 
 def p_statement(context: Context, p: float) -> str:

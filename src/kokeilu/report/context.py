@@ -52,6 +52,11 @@ class Context:
         return self.numbers.percent(share, 0 if abs(100 * share - round(100 * share)) < 1e-9 else 1)
 
     @property
+    def corrected(self) -> bool:
+        """Whether several p-values are adjusted together; one alone is as it was."""
+        return len(self.findings.family) > 1
+
+    @property
     def mask(self) -> str:
         """What stands in a hidden cell."""
         return self.text("mask.cell")
@@ -69,6 +74,10 @@ class Context:
                 unit = self.text("unit.points") if share else registered.unit
                 return Scale(factor=100.0 if share else 1.0, unit=unit)
         return Scale(factor=1.0, unit="")
+
+    def is_points(self, unit: str) -> bool:
+        """Return whether a unit is that of an outcome bounded by 0 and 1, which is told as a share."""
+        return unit == self.text("unit.points")
 
     def label(self, outcome: str) -> str:
         """Return the description of an outcome in the plan, or its name."""

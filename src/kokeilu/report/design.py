@@ -10,7 +10,7 @@ from kokeilu.core.lottery import cells_of
 from kokeilu.report.context import Context
 from kokeilu.report.notes import safe_notes
 from kokeilu.report.numbers import DASH
-from kokeilu.report.tables import Column, Table, table
+from kokeilu.report.tables import Body, Column, Table, mask_notes, table
 
 __all__ = [
     "arms_table",
@@ -35,7 +35,9 @@ def arms_table(context: Context) -> Table:
         share = text("design.share_cell", fraction=arm.share, percent=context.numbers.percent(float(arm.share), 1))
         row = [arm.name, share, context.count("assigned", arm.name)]
         rows.append([*row, context.numbers.whole(clusters[arm.name])] if clusters else row)
-    notes = (text("design.total", people=context.count("people")), text("mask.note", least=context.counts.least))
+    people = context.count("people")
+    hiding = mask_notes(context, (Body(rows=tuple(tuple(row) for row in rows)),), people)
+    notes = (text("design.total", people=people), *hiding)
     return table("arms-table", text("design.arms_caption"), columns, rows, notes=notes)
 
 

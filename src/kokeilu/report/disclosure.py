@@ -5,23 +5,25 @@ a reader who knows every relation between the counts, and that zeros are always 
 the largest value that the shown counts allow must reach ``least`` (the audit of secondary suppression by linear
 programming: Fischetti & Salazar 2000, "Models and algorithms for optimizing cell suppression in tabular data with
 linear constraints", JASA 95, 916-928).
+
+Rows are counts of one level in every arm. They are shown or hidden together, zeros as well: the arm with a zero beside
+a hidden count would tell where the people of the level are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 
-__all__ = ["Cell", "Sum", "hidden_cells", "largest", "small", "small_share"]
+__all__ = ["Cell", "Ledger", "Sum", "hidden_cells", "largest", "small", "small_share"]
 
 Cell: TypeAlias = tuple[str, ...]
 
 # What is hidden first when a small count needs company: parts before totals, the size of the trial last.
-_ORDER = ("level", "absent", "blank", "missing", "linked", "used", "n", "clusters", "assigned", "people")
-
+_ORDER = ("dof", "level", "absent", "blank", "missing", "linked", "used", "n", "clusters", "assigned", "people")
 
 _SLACK = 1e-6
 
@@ -36,6 +38,26 @@ class Sum:
     def cells(self) -> tuple[Cell, ...]:
         """Return the total and its parts."""
         return (self.total, *self.parts)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Counts by cell, the relations that a reader knows, rows hidden as a whole, and cells that are never shown."""
+
+    counts: dict[Cell, int] = field(default_factory=dict)
+    sums: dict[Sum, None] = field(default_factory=dict)
+    rows: list[frozenset[Cell]] = field(default_factory=list)
+    unseen: set[Cell] = field(default_factory=set)
+
+    def total(self, cell: Cell, parts: Mapping[Cell, int]) -> None:
+        """Enter parts and their sum."""
+        self.counts.update(parts)
+        self.counts[cell] = sum(parts.values())
+        self.sums[Sum(cell, tuple(parts))] = None
+
+    def hidden(self, least: int) -> frozenset[Cell]:
+        """Return the counts to hide."""
+        return hidden_cells(self.counts, tuple(self.sums), least=least, rows=self.rows, unseen=self.unseen)
 
 
 def small(count: float, least: int) -> bool:
@@ -55,7 +77,14 @@ def small_share(mean: float, n: int, least: int) -> bool:
     return whole and (small(round(ones), least) or small(n - round(ones), least))
 
 
-def hidden_cells(counts: Mapping[Cell, int], sums: Sequence[Sum], *, least: int) -> frozenset[Cell]:
+def hidden_cells(
+    counts: Mapping[Cell, int],
+    sums: Sequence[Sum],
+    *,
+    least: int,
+    rows: Sequence[frozenset[Cell]] = (),
+    unseen: Iterable[Cell] = (),
+) -> frozenset[Cell]:
     """Return the counts to hide.
 
     Parameters
@@ -65,20 +94,33 @@ def hidden_cells(counts: Mapping[Cell, int], sums: Sequence[Sum], *, least: int)
         Every relation between the counts that a reader of the report knows.
     least : int
         The smallest count above 0 that may be shown.
+    rows : sequence of frozenset of cells
+        Counts that are hidden together, zeros as well.
+    unseen : iterable of cells
+        Counts that the report never prints.
     """
-    first = sorted(cell for cell, count in counts.items() if small(count, least))
-    hidden = set(first)
-    for cell in first:
-        while largest(cell, counts, sums, hidden) < least - _SLACK:
+    row_of = {cell: row for row in rows for cell in row}
+    first = {cell for cell, count in counts.items() if small(count, least)}
+    first |= {c for cell in first & row_of.keys() for c in row_of[cell] if counts[c] < least}
+    hidden = {c for cell in first for c in row_of.get(cell, (cell,))} | set(unseen)
+    for cell in sorted(first):
+        while largest(cell, counts, sums, hidden, loose=row_of) < least - _SLACK:
             company = _company(cell, counts, sums, hidden)
             if company is None:
                 break
-            hidden.add(company)
+            hidden |= row_of.get(company, {company})
     return frozenset(hidden)
 
 
-def largest(cell: Cell, counts: Mapping[Cell, int], sums: Sequence[Sum], hidden: Collection[Cell]) -> float:
-    """Return the largest value of a hidden count that the shown counts allow."""
+def largest(
+    cell: Cell,
+    counts: Mapping[Cell, int],
+    sums: Sequence[Sum],
+    hidden: Collection[Cell],
+    *,
+    loose: Collection[Cell] = (),
+) -> float:
+    """Return the largest value of a hidden count that the shown counts allow; only `loose` ones may be 0."""
     from scipy.optimize import linprog
 
     near = _near(cell, sums, hidden)
@@ -95,7 +137,9 @@ def largest(cell: Cell, counts: Mapping[Cell, int], sums: Sequence[Sum], hidden:
                 known[row] -= sign * counts[c]
     goal = np.zeros(len(unknown))
     goal[place[cell]] = -1.0
-    answer = linprog(goal, A_eq=matrix, b_eq=known, bounds=(1, None), method="highs")
+    answer = linprog(
+        goal, A_eq=matrix, b_eq=known, bounds=[(0 if c in loose else 1, None) for c in unknown], method="highs"
+    )
     return -float(answer.fun or 0.0) if answer.status == 0 else float("inf")
 
 

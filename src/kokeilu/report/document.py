@@ -139,6 +139,8 @@ def render(context: Context) -> str:
         language=context.text.language,
         style=f":root{{{colours}}}\n{style}",
         findings=context.findings,
+        corrected=context.corrected,
+        least=context.counts.least,
         opening=opening(context),
         summary=primary_findings(context, lines),
         units=units_text(context),

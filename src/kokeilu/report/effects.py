@@ -7,11 +7,12 @@ from collections.abc import Container
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kokeilu.report.balance import drawn
 from kokeilu.report.context import Context
 from kokeilu.report.counts import contrast_cell, pair_of
-from kokeilu.report.notes import safe_notes
-from kokeilu.report.numbers import DASH, decimals_for
-from kokeilu.report.tables import Body, Column, Table, table
+from kokeilu.report.notes import safe_notes, without_levels
+from kokeilu.report.numbers import DASH, decimals_for, tells_number
+from kokeilu.report.tables import Body, Column, Table, mask_notes, table
 
 if TYPE_CHECKING:
     from kokeilu.core.results import Estimate, TestResult
@@ -79,7 +80,8 @@ def _line(context: Context, run: Executed, estimate: Estimate, decimals: int, tw
         short = text("effects.against_by", contrast=short, estimator=estimate.estimator)
     few = counts.few({arm: estimate.n[arm] for arm in pair_of(estimate)})
     numbers: dict[str, float | None] = {} if few else _numbers(context, estimate, scale.factor, decimals)
-    if estimate.outcome in counts.bare:
+    told = tells_number(estimate.n[estimate.reference], decimals, factor=scale.factor)
+    if estimate.outcome in counts.bare or (told and counts.hides_dof(estimate.outcome)):
         numbers["reference_mean"] = None
     return EffectLine(
         registered=run.registered,
@@ -112,14 +114,13 @@ def _numbers(context: Context, estimate: Estimate, factor: float, decimals: int)
 def effects_table(context: Context, lines: tuple[EffectLine, ...]) -> Table:
     """Tabulate effects, the registered above the exploratory."""
     text = context.text
-    family = type(context.findings.plan.family).__name__
     labels = (
         text("effects.effect"),
         text("effects.interval", level=context.percent_level),
         text("effects.error"),
         text("effects.p"),
-        text("effects.adjusted_p", family=family),
-        text("effects.reference_mean"),
+        *_adjusted_label(context),
+        _reference_label(context, lines),
         text("effects.n"),
         text("effects.missing"),
     )
@@ -128,30 +129,47 @@ def effects_table(context: Context, lines: tuple[EffectLine, ...]) -> Table:
         Body(heading=text("effects.registered"), rows=tuple(_row(context, x) for x in lines if x.registered)),
         Body(heading=text("effects.exploratory"), rows=tuple(_row(context, x) for x in lines if not x.registered)),
     )
-    notes = [text("effects.note_adjusted", family=family, alpha=context.percent(context.findings.plan.family.alpha))]
-    notes += [text("effects.note_unadjusted_interval"), text("mask.note", least=context.counts.least)]
+    plan = context.findings.plan.family
+    notes = []
+    if context.corrected:
+        notes.append(text("effects.note_adjusted", family=type(plan).__name__, alpha=context.percent(plan.alpha)))
+    if len(lines) > 1:
+        notes.append(text("effects.note_unadjusted_interval"))
     return Table(
         name="effects-table",
         caption=text("effects.caption"),
         columns=(*columns, *(Column(label=label, numeric=True) for label in labels)),
         bodies=tuple(body for body in bodies if body.rows),
-        notes=tuple(notes),
+        notes=(*notes, *mask_notes(context, bodies)),
     )
+
+
+def _adjusted_label(context: Context) -> tuple[str, ...]:
+    """Return the heading of adjusted p-values; none where one p-value alone is in the family."""
+    family = type(context.findings.plan.family).__name__
+    return (context.text("effects.adjusted_p", family=family),) if context.corrected else ()
+
+
+def _reference_label(context: Context, lines: tuple[EffectLine, ...]) -> str:
+    shares = {context.is_points(line.unit) for line in lines}
+    if shares == {True}:
+        return context.text("effects.reference_share")
+    return context.text("effects.reference_either") if True in shares else context.text("effects.reference_mean")
 
 
 def _row(context: Context, line: EffectLine) -> tuple[str, ...]:
     head = (_named(context, line.outcome), line.short)
     if line.few:
-        return (*head, *[context.mask] * 6, line.n, line.missing)
+        return (*head, *[context.mask] * (5 + context.corrected), line.n, line.missing)
     numbers, decimals = context.numbers, line.decimals
-    mean = context.mask if line.outcome in context.counts.bare else numbers.fixed(line.reference_mean, decimals)
+    mean = context.mask if line.reference_mean is None else numbers.fixed(line.reference_mean, decimals)
     return (
         *head,
         numbers.fixed(line.value, decimals),
         context.range(_number(line.low), _number(line.high), decimals),
         numbers.fixed(line.error, decimals),
         numbers.p(line.p),
-        numbers.p(line.adjusted_p),
+        *([numbers.p(line.adjusted_p)] if context.corrected else []),
         mean,
         line.n,
         line.missing,
@@ -176,12 +194,13 @@ def methods_table(context: Context) -> Table:
     )
     runs = sorted(context.findings.executed, key=lambda run: not run.registered)
     rows = [_method(context, run.analysis.name, e) for run in runs for e in run.estimates]
-    return table("methods-table", text("effects.methods_caption"), columns, rows)
+    notes = mask_notes(context, (Body(rows=tuple(rows)),))
+    return table("methods-table", text("effects.methods_caption"), columns, rows, notes=notes)
 
 
 def _method(context: Context, analysis: str, estimate: Estimate) -> tuple[str, ...]:
-    # Degrees of freedom of a regression give the number of people back.
-    hidden = context.counts.hides(*contrast_cell("n", estimate))
+    # Degrees of freedom are a function of the number of people, of a regression of all arms: n - k, n - 2B, Welch's.
+    hidden = context.counts.hides_dof(estimate.outcome)
     dof = (
         context.text("effects.normal")
         if estimate.dof is None
@@ -192,9 +211,9 @@ def _method(context: Context, analysis: str, estimate: Estimate) -> tuple[str, .
         context.text("effects.against", arm=estimate.arm, reference=estimate.reference),
         estimate.estimator,
         estimate.variance,
-        context.mask if hidden else dof,
+        context.mask if hidden and estimate.dof is not None else dof,
         DASH if estimate.clusters is None else context.numbers.whole(estimate.clusters),
-        " ".join(safe_notes(context, estimate.outcome, (estimate.reason, *estimate.notes))),
+        " ".join(without_levels(safe_notes(context, estimate.outcome, (estimate.reason, *estimate.notes)))),
     )
 
 
@@ -204,7 +223,7 @@ def tests_table(context: Context) -> Table | None:
     labels = (
         text("tests.statistic"),
         text("effects.p"),
-        text("effects.adjusted_p", family=type(context.findings.plan.family).__name__),
+        *_adjusted_label(context),
         text("tests.p_bounds"),
         text("tests.draws"),
         text("tests.interval"),
@@ -219,14 +238,14 @@ def tests_table(context: Context) -> Table | None:
     remarks = [
         f"{test.outcome}, {test.name}: {note}"
         for test in tests
-        for note in safe_notes(context, test.outcome, (test.reason, *test.notes))
+        for note in without_levels(safe_notes(context, test.outcome, (test.reason, *test.notes)))
     ]
     found = Table(
         name="tests-table",
         caption=text("tests.caption"),
         columns=(*columns, *(Column(label=label, numeric=True) for label in labels)),
         bodies=tuple(body for body in bodies if body.rows),
-        notes=(text("tests.note"), text("mask.note", least=context.counts.least)),
+        notes=(text("tests.note"), *mask_notes(context, bodies)),
         remarks=tuple(dict.fromkeys(remarks)),
     )
     return found if tests else None
@@ -239,16 +258,16 @@ def _test_row(context: Context, test: TestResult) -> tuple[str, ...]:
     head = (_named(context, test.outcome), contrast)
     tail = (context.count(*contrast_cell("n", test)), context.count(*contrast_cell("missing", test)))
     if context.counts.few({arm: test.n[arm] for arm in pair_of(test)}):
-        return (*head, *[context.mask] * 6, *tail)
+        return (*head, *[context.mask] * (5 + context.corrected), *tail)
     bounds = DASH if test.exact else text("number.range", low=numbers.p(test.p_low), high=numbers.p(test.p_high))
-    drawn = text("tests.all", draws=numbers.whole(test.draws)) if test.exact else numbers.whole(test.draws)
+    draws = text("tests.all", draws=drawn(context, test)) if test.exact else drawn(context, test)
     return (
         *head,
         numbers.fixed(test.statistic, 3),
         numbers.p(test.p_value),
-        numbers.p(test.adjusted_p),
+        *([numbers.p(test.adjusted_p)] if context.corrected else []),
         bounds,
-        drawn,
+        draws,
         _inverted(context, test),
         *tail,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kokeilu.report.context import Context
-from kokeilu.report.tables import Body, Column, Table
+from kokeilu.report.tables import Body, Column, Table, mask_notes
 
 __all__ = ["Flow", "FlowLine", "flow_table", "flows", "other_flow_table"]
 
@@ -87,5 +87,5 @@ def _table(context: Context, name: str, caption: str, bodies: tuple[Body, ...]) 
         caption=caption,
         columns=(Column(label=text("flow.arm")), *(Column(label=label, numeric=True) for label in labels)),
         bodies=bodies,
-        notes=(text("mask.note", least=context.counts.least),),
+        notes=mask_notes(context, bodies, context.count("people")),
     )

@@ -11,7 +11,7 @@ from kokeilu.report.texts import Texts
 if TYPE_CHECKING:
     import datetime
 
-__all__ = ["DASH", "Numbers", "decimals_for", "numbers_in"]
+__all__ = ["DASH", "Numbers", "decimals_for", "numbers_in", "tells_number"]
 
 DASH = "–"
 MOST_DECIMALS = 6
@@ -22,6 +22,14 @@ def decimals_for(error: float) -> int:
     if not math.isfinite(error) or error <= 0:
         return 3
     return min(MOST_DECIMALS, max(0, 1 - math.floor(math.log10(error))))
+
+
+def tells_number(n: int, decimals: int, *, factor: float = 1.0) -> bool:
+    """Return whether a mean of n whole numbers, rounded, tells n: only some n have a fraction so near to it.
+
+    With n times the rounding step at 1 or more, every n has a whole number of units that fits.
+    """
+    return n * 10.0**-decimals < factor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

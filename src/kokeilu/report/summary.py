@@ -56,17 +56,28 @@ def _sentences(context: Context, line: EffectLine) -> tuple[str, ...]:
         return (text("summary.few", least=context.counts.least),)
     told = [_difference(context, line, line.value), _interval(context, line, line.low, line.high)]
     if line.reference_mean is not None and line.reference_mean == line.reference_mean:
-        told.append(text("summary.reference", reference=line.reference, mean=_mean(context, line, line.reference_mean)))
+        told.append(_reference(context, line, line.reference_mean))
     return (*told, _evidence(context, line, line.p))
 
 
 def _difference(context: Context, line: EffectLine, value: float) -> str:
     text, size = context.text, _amount(context, line, abs(value))
+    if context.is_points(line.unit):
+        return _share_difference(context, line, size, value)
     if value == 0:
         return text("summary.same", arm=line.arm, reference=line.reference)
     if value > 0:
         return text("summary.higher", value=size, arm=line.arm, reference=line.reference)
     return text("summary.lower", value=size, arm=line.arm, reference=line.reference)
+
+
+def _share_difference(context: Context, line: EffectLine, size: str, value: float) -> str:
+    text = context.text
+    if value == 0:
+        return text("summary.same_share", arm=line.arm, reference=line.reference)
+    if value > 0:
+        return text("summary.higher_share", value=size, arm=line.arm, reference=line.reference)
+    return text("summary.lower_share", value=size, arm=line.arm, reference=line.reference)
 
 
 def _interval(context: Context, line: EffectLine, low: float, high: float) -> str:
@@ -86,17 +97,18 @@ def _amount(context: Context, line: EffectLine, size: float) -> str:
     return context.text("number.with_unit", number=number, unit=line.unit) if line.unit else number
 
 
-def _mean(context: Context, line: EffectLine, mean: float) -> str:
-    if line.unit == context.text("unit.points"):
-        return context.numbers.percent(mean / 100, line.decimals)
-    return _amount(context, line, mean)
+def _reference(context: Context, line: EffectLine, mean: float) -> str:
+    if context.is_points(line.unit):
+        share = context.numbers.percent(mean / 100, line.decimals)
+        return context.text("summary.reference_share", reference=line.reference, share=share)
+    return context.text("summary.reference", reference=line.reference, mean=_amount(context, line, mean))
 
 
 def _evidence(context: Context, line: EffectLine, p: float) -> str:
     text, family = context.text, context.findings.plan.family
     judged = p if line.adjusted_p is None else line.adjusted_p
     said = p_statement(context, p)
-    if line.adjusted_p is not None:
+    if line.adjusted_p is not None and context.corrected:
         adjusted = p_statement(context, line.adjusted_p)
         said = text("summary.adjusted", p=said, adjusted=adjusted, family=type(family).__name__)
     limit = context.percent(family.alpha)

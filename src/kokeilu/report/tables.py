@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-__all__ = ["Body", "Column", "Table", "table"]
+if TYPE_CHECKING:
+    from kokeilu.report.context import Context
+
+__all__ = ["Body", "Column", "Table", "mask_notes", "table"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,13 @@ class Table:
     bodies: tuple[Body, ...]
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+
+
+def mask_notes(context: Context, bodies: Sequence[Body], said: str = "") -> tuple[str, ...]:
+    """Return the rule of hiding where a cell of the bodies, or what is said beside them, is hidden."""
+    cells = (cell for body in bodies for row in body.rows for cell in row[1:])
+    hides = context.mask == said or any(cell == context.mask for cell in cells)
+    return (context.text("mask.note", least=context.counts.least),) if hides else ()
 
 
 def table(

@@ -153,9 +153,23 @@ def frequencies(mechanism: Mechanism, register: Register) -> None:
     hits = np.zeros(len(codes))
     for row in lottery.draw(_stream("frequencies"), size):
         hits[place[row.tobytes()]] += 1
-    if len(codes) > 1:
-        result = stats.chisquare(hits, chances * size)
+    hits, expected = _pooled(hits, chances * size)
+    if len(hits) > 1:
+        result = stats.chisquare(hits, expected)
         _demand(float(result.pvalue) > 1e-6, f"the draws do not follow the law (p = {result.pvalue:.2g})")
+
+
+def _pooled(hits: Floats, expected: Floats) -> tuple[Floats, Floats]:
+    """Pool what is expected fewer than five times, where the chi-square law does not hold (Cochran 1954)."""
+    rare = expected < 5
+    if not rare.any():
+        return hits, expected
+    parts = [(hits[~rare], expected[~rare]), (hits[rare].sum(keepdims=True), expected[rare].sum(keepdims=True))]
+    if parts[1][1][0] < 5:
+        # Too rare even together: what the rest is owed is scaled to what it got.
+        kept = parts[0][0].sum() / max(parts[0][1].sum(), 1e-300)
+        return parts[0][0], parts[0][1] * kept
+    return np.concatenate([parts[0][0], parts[1][0]]), np.concatenate([parts[0][1], parts[1][1]])
 
 
 LAWS: tuple[Callable[[Mechanism, Register], None], ...] = (
