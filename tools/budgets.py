@@ -16,11 +16,12 @@ FILE_MEDIAN, FILE_MAX = 150, 400
 BODY_MEDIAN, BODY_P90, BODY_MAX = 10, 30, 60
 ARGUMENTS_MAX = 8
 
-# "path" or "path:function" -> the reason why it may exceed its budget.
+# "path", "path:function" or the name of a figure -> the reason why it may exceed its budget.
 EXCUSED: dict[str, str] = {
     "src/kokeilu/estimate/randomisation.py:randomisation_test": (
         "three say what is tested and six how; an object for one of the six would serve this function alone"
     ),
+    "median file": "mechanisms state their law, sources and an example in the docstring",
 }
 
 
@@ -100,18 +101,22 @@ def quantile(values: Sequence[int], share: float) -> int:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def breaches(figures: Figures) -> list[str]:
-    """Return what breaks a budget and has no stated reason."""
-    rows = [f"{where}: {what}" for where, what in figures.over if where not in EXCUSED]
-    rows += [f"{where}: not annotated" for where in figures.unannotated]
-    rows += [f"{where}: pytest.raises without match" for where in figures.unmatched]
+def measure_whole(figures: Figures) -> None:
+    """Add the figures over all files and functions that break a budget."""
     for name, value, budget in (
         ("median file", median(figures.files), FILE_MEDIAN),
         ("median function body", median(figures.bodies), BODY_MEDIAN),
         ("90th percentile of function bodies", quantile(figures.bodies, 0.9), BODY_P90),
     ):
         if value > budget:
-            rows.append(f"{name}: {value:.0f} lines (at most {budget})")
+            figures.over.append((name, f"{value:.0f} lines (at most {budget})"))
+
+
+def breaches(figures: Figures) -> list[str]:
+    """Return what breaks a budget and has no stated reason."""
+    rows = [f"{where}: {what}" for where, what in figures.over if where not in EXCUSED]
+    rows += [f"{where}: not annotated" for where in figures.unannotated]
+    rows += [f"{where}: pytest.raises without match" for where in figures.unmatched]
     unused = sorted(set(EXCUSED) - {where for where, _ in figures.over})
     return rows + [f"{where}: excused in tools/budgets.py, but within its budget" for where in unused]
 
@@ -147,6 +152,7 @@ def main() -> int:
     if not figures.bodies:
         print(f"no functions under {project / 'src' / 'kokeilu'}")
         return 1
+    measure_whole(figures)
     report(figures)
     rows = breaches(figures)
     for row in rows:
