@@ -58,7 +58,7 @@ def as_path(value: str | PathLike[str]) -> Path:
 
 def choice(value: str, allowed: Sequence[str], *, name: str) -> str:
     """Return value when it is one of the allowed words."""
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         options = ", ".join(repr(a) for a in allowed)
         raise DesignError(f"{name} must be one of {options}; got {value!r}.{near_match(str(value), allowed)}")
     return value
@@ -78,14 +78,20 @@ def between(value: float, low: float, high: float, *, name: str, closed: bool = 
 
 
 def _number(value: object, name: str) -> float:
-    if isinstance(value, bool) or (not isinstance(value, (int, float, Fraction)) and not hasattr(value, "__float__")):
+    plain = isinstance(value, (int, float, Fraction)) or (hasattr(value, "__float__") and not _is_table(value))
+    if isinstance(value, bool) or not plain:
         raise DesignError(f"{name} must be a number; got {type(value).__name__}.")
-    return float(value)
+    return float(value)  # type: ignore[arg-type]
+
+
+def _is_table(value: object) -> bool:
+    # Arrays and columns have __float__ and __index__, and raise from them unless they hold one value.
+    return bool(getattr(value, "shape", ()))
 
 
 def positive_int(value: int, *, name: str, least: int = 1) -> int:
     """Return value as an int when it is a whole number of at least `least`."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    if isinstance(value, bool) or not hasattr(value, "__index__") or _is_table(value):
         raise DesignError(f"{name} must be a whole number; got {type(value).__name__}.")
     number = value.__index__()
     if number < least:

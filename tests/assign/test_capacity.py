@@ -199,3 +199,11 @@ def test_the_rule_reads_well():
     design = kk.CapacityLottery("places", by="office", priority={"group": ("y", "n")})
     says = "Places by office, drawn by rank (priority to group: y before n): as many as 'places' says; first offers"
     assert design.describe().startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("places", "says"), [(("a", "a"), "must be a mapping"), (10**30, "at most 2"), ({"Pori": 10**30}, "at most 2")]
+)
+def test_places_that_no_lottery_has_are_refused(places, says):
+    with pytest.raises(DesignError, match=says):
+        kk.CapacityLottery(places, by="office")

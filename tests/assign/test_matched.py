@@ -188,3 +188,9 @@ def test_a_score_in_words_a_missing_covariate_and_an_absent_column_are_refused()
 def test_leftovers_may_be_refused():
     with pytest.raises(DesignError, match="leftovers='refuse'"):
         bound(kk.MatchedTuples(HALVES, score="age", leftovers="refuse"), people(21))
+
+
+@pytest.mark.parametrize("field", ["size", "distance", "leftovers"])
+def test_an_array_for_a_single_value_is_refused(field):
+    with pytest.raises(DesignError, match=f"{field} must be"):
+        kk.MatchedTuples(kk.arms(a=1, b=1), on="x", **{field: np.array([1.0, 2.0])})

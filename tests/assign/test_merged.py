@@ -72,3 +72,8 @@ def test_contradictions_are_refused(into, says):
 def test_only_assignments_are_merged():
     with pytest.raises(DesignError, match="assignment must be"):
         kk.merge_arms(THREE, INTO)
+
+
+def test_names_without_arms_are_refused():
+    with pytest.raises(DesignError, match="a mapping of at least two new arms"):
+        kk.Merged(kk.Complete(kk.arms(a=1, b=1)), into=("a", "b"))

@@ -198,3 +198,9 @@ def test_contradictions_are_refused(change, says):
     stated = {"people_arms": HALVES, "levels": (0, 0.5, 1), "area": "area", **change}
     with pytest.raises(DesignError, match=says):
         kk.Saturation(stated.pop("people_arms"), **stated)
+
+
+@pytest.mark.parametrize("saturations", [5, np.array([0.0, 0.5]), "0.5"])
+def test_saturations_that_are_no_list_are_refused(saturations):
+    with pytest.raises(DesignError, match="saturations must be a list"):
+        kk.Saturation(kk.arms(a=1, b=1), levels=("0", "1/2"), area="area", saturations=saturations)

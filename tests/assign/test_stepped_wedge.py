@@ -98,3 +98,8 @@ def test_contradictions_are_refused(steps, says):
 def test_a_period_beyond_the_last_is_refused():
     with pytest.raises(DesignError, match="periods 0 to 4; got 5"):
         kk.SteppedWedge(4, cluster="town").started_by(5)
+
+
+def test_more_steps_than_arms_can_be_are_refused_before_they_are_named():
+    with pytest.raises(DesignError, match="at most 127 sequences"):
+        kk.SteppedWedge(10**30, cluster=None)

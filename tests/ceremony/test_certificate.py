@@ -237,3 +237,18 @@ def test_the_key_that_made_the_golden_values_makes_them_for_ever(hold):
     assert held.commitment.root == "457a58aed9b88172ad03f2947b33d4ee2c0b8e37cf49f40d6de90ad48756c4de"
     assert held.certificate.result_root == "3b3161d2e9aa1a0c40a7bd4bd93bfaee8edfced67aa8a9155795b0a7508c6a68"
     assert held.assignment.seed.text == "37da7387d373c7bac6e4adfcb4df75063e42310fe0f3f17f654c605c03a8b2a6"
+
+
+def test_a_number_that_became_text_is_named_and_not_raised(ceremony, hold):
+    table = ceremony.table.assign(age=[20.5 + i for i in range(24)])
+    held = hold(table, kk.MatchedTuples(kk.arms(control=1, coaching=1), on="age"))
+    found = kk.verify(held.certificate, table.assign(age=table["age"].astype(str)), key=held.key)
+    assert not found.verified
+    assert any(c.check == "register" and not c.holds and "held numbers" in c.finding for c in found.checks)
+
+
+def test_a_column_of_an_unknown_kind_is_refused(ceremony):
+    text = ceremony.commitment.to_json().replace('["area","category"]', '["area","plain"]')
+    assert text != ceremony.commitment.to_json()
+    with pytest.raises(FileError, match="column of no known kind"):
+        kk.Commitment.from_json(text)

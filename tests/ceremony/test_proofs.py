@@ -160,3 +160,9 @@ def test_the_script_is_short_and_runs_alone(ceremony, hold, tmp_path):
             proof_of(draw, person).to_json().replace('"place":', '"place":1'), encoding="utf-8"
         )
         assert subprocess.run(command, capture_output=True, check=False).returncode == 1
+
+
+def test_a_proof_whose_hashes_are_no_hexadecimal_digits_is_not_verified(ceremony):
+    made = kk.proof(ceremony.certificate, ceremony.table, "P-003", key=ceremony.key)
+    found = kk.check_proof(replace(made, person="zz"), ceremony.certificate)
+    assert {"register", "result"} <= {c.check for c in found.checks if not c.holds}

@@ -26,6 +26,7 @@ __all__ = ["CapacityDraw", "CapacityLottery", "places_of"]
 Places: TypeAlias = "int | str | tuple[tuple[Key, int], ...]"
 Priority: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 OFFERED = 1
+MOST_PLACES = 2**53
 
 
 @register("capacity_lottery")
@@ -155,11 +156,21 @@ def _stated_places(places: object, by: tuple[str, ...]) -> Places:
         if not by:
             raise DesignError("places by list need the columns that define the lists; name them in `by`.")
         items = places.items() if isinstance(places, Mapping) else places
-        pairs = [(_list_key(key, by), positive_int(n, name="the places of a list", least=0)) for key, n in items]
+        rows = list(items)
+        if not all(isinstance(row, tuple) and len(row) == 2 for row in rows):
+            raise DesignError("places by list must be a mapping of list to places: {'Pori': 12, 'Lapland': 8}.")
+        pairs = [(_list_key(key, by), _whole_places(n, "the places of a list")) for key, n in rows]
         if not pairs or len({key for key, _ in pairs}) != len(pairs):
             raise DesignError("places must state every list once (1 and '1' are the same list), and at least one.")
         return tuple(sorted(pairs))
-    return positive_int(places, name="places", least=0)  # type: ignore[arg-type]
+    return _whole_places(places, "places")
+
+
+def _whole_places(value: object, name: str) -> int:
+    number = positive_int(value, name=name, least=0)  # type: ignore[arg-type]
+    if number > MOST_PLACES:
+        raise DesignError(f"{name} must be at most 2**53. State the number of people where places are without limit.")
+    return number
 
 
 def _list_key(key: object, by: tuple[str, ...]) -> Key:
@@ -205,7 +216,7 @@ def _places_in_column(name: str, population: Population, lists: Ints, n_lists: i
     if name not in population.numbers:
         raise DesignError(f"the column {name!r} must hold the number of places; it holds text.")
     values = population.numbers[name]
-    if ((values != np.floor(values)) | (values < 0) | (values > 2**53)).any():
+    if ((values != np.floor(values)) | (values < 0) | (values > MOST_PLACES)).any():
         raise DataError(f"the column {name!r} must hold whole numbers of places, 0 or more.")
     places = np.zeros(n_lists, dtype=np.int64)
     places[lists] = values.astype(np.int64)

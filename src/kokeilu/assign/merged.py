@@ -59,7 +59,8 @@ class Merged:
     def __post_init__(self) -> None:
         base_of(self.base, where="Merged")
         pairs = tuple(self.into.items()) if isinstance(self.into, Mapping) else self.into
-        if not isinstance(pairs, tuple) or len(pairs) < 2:
+        whole = isinstance(pairs, tuple) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs)
+        if not whole or len(pairs) < 2:
             raise DesignError(
                 "Merged needs `into`, a mapping of at least two new arms to the arms each takes together."
             )

@@ -95,6 +95,8 @@ class Saturation:
         object.__setattr__(self, "levels", _stage_one(self.levels, self.by))
         if self.area in self.levels.columns():
             raise DesignError(f"{self.area!r} is both the area and a stratum. Strata are made of several areas.")
+        if not isinstance(self.saturations, (tuple, list)):
+            raise DesignError("saturations must be a list of shares, one for each level in their order.")
         shares = _level_shares(self.saturations or self._level_arms().names)
         object.__setattr__(self, "saturations", tuple(str(share) for share in shares))
         if len(shares) != len(self._level_arms()):

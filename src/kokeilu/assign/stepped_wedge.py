@@ -14,7 +14,7 @@ from kokeilu.assign._seated import LEFTOVERS
 from kokeilu.assign.clustered import Clustered
 from kokeilu.assign.complete import Complete
 from kokeilu.assign.stratified import Stratified
-from kokeilu.core.arms import Arm, Arms
+from kokeilu.core.arms import MOST_ARMS, Arm, Arms
 from kokeilu.core.population import Population
 from kokeilu.core.protocols import Floats, Ints, Lottery, Mechanism
 from kokeilu.core.registry import register
@@ -172,7 +172,10 @@ def _sequences(steps: object) -> Arms:
     if isinstance(steps, Iterable):
         names = name_list(steps, name="steps")
     else:
-        names = tuple(f"step {k + 1}" for k in range(positive_int(steps, name="steps", least=2)))  # type: ignore[arg-type]
+        count = positive_int(steps, name="steps", least=2)  # type: ignore[arg-type]
+        if count > MOST_ARMS:
+            raise DesignError(f"steps: a design has at most {MOST_ARMS} sequences; got {count:,}.")
+        names = tuple(f"step {k + 1}" for k in range(count))
     if len(names) < 2:
         raise DesignError("a stepped wedge needs at least two sequences; add a step, or 'never'.")
     return Arms(tuple(Arm(name, Fraction(1, len(names))) for name in names))

@@ -80,6 +80,10 @@ class Certificate:
     def revealed(self, secret: bytes | str | PathLike[str] | None = None) -> str:
         """Return the canonical JSON to publish once everybody has been told: it holds the secret and the seed.
 
+        The draw goes by the order of the ids, so that with the seed whoever knows a person's rank among the ids (and
+        what else the design needs) knows the arm without the key. Where membership of the register or the order of
+        its ids can be guessed, reveal it to auditors alone.
+
         Parameters
         ----------
         secret : bytes or path, optional

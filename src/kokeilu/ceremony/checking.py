@@ -11,7 +11,7 @@ from kokeilu.assign.randomise import draw_population
 from kokeilu.assign.verify import Check, Verification
 from kokeilu.ceremony.commitment import Commitment
 from kokeilu.ceremony.counts import count_draw
-from kokeilu.ceremony.frame import KEYED, Frame, freeze
+from kokeilu.ceremony.frame import KEYED, NUMBER, Frame, freeze
 from kokeilu.ceremony.keys import digest_of, read_key
 from kokeilu.ceremony.source import library_version, source_hash
 from kokeilu.core.assignment import Assignment, check_assignment
@@ -84,8 +84,10 @@ def compare_register(
         finding = f"{count_of(commitment.people, 'person')} committed to, {people:,} in the register"
     elif population.ids.kind != commitment.ids:
         finding = f"the ids committed to are {commitment.ids}, those of the register {population.ids.kind}"
-    elif {name for name, _ in commitment.columns} != {*population.factors, *population.numbers}:
+    elif sorted(name for name, _ in commitment.columns) != sorted({*population.factors, *population.numbers}):
         finding = "the columns committed to are not those of the design"
+    elif {name for name, kind in commitment.columns if kind == NUMBER} != set(population.numbers):
+        finding = "a column that held numbers as it was frozen holds text or categories, or the other way round"
     if finding:
         return Check(check="register", holds=False, finding=finding), None
     frame = freeze(population, commitment.columns, key=key, secret=secret)

@@ -8,7 +8,7 @@ from os import PathLike
 
 from kokeilu._checks import plain_text
 from kokeilu.assign.randomise import check_design
-from kokeilu.ceremony.frame import Columns, columns_of, freeze
+from kokeilu.ceremony.frame import CATEGORY, KEYED, NUMBER, Columns, columns_of, freeze
 from kokeilu.ceremony.keys import digest_of, read_key
 from kokeilu.ceremony.source import library_version, source_hash
 from kokeilu.ceremony.text import Reader, decode_design, parse
@@ -120,6 +120,9 @@ class Commitment:
             reader.fail(f"is not of the schema {SCHEMA!r}")
         register = reader.part("register").only("id", "ids", "people", "columns", "root")
         code = reader.part("code").only("version", "source")
+        columns = register.pairs("columns")
+        if not {kind for _, kind in columns} <= {CATEGORY, KEYED, NUMBER}:
+            register.fail("has a column of no known kind")
         data = reader.get("design")
         design = decode_design(data, where=reader.where)
         if not isinstance(design, Mechanism) or canonical_json(encode(design)) != canonical_json(data):
@@ -132,7 +135,7 @@ class Commitment:
             id=register.text("id"),
             ids=register.text("ids"),
             people=register.whole("people"),
-            columns=register.pairs("columns"),
+            columns=columns,
             root=register.hex("root"),
             key_digest=reader.hex("key_digest"),
             secret_digest=reader.hex("secret_digest"),

@@ -295,8 +295,11 @@ def check_proof(proof: Proof, certificate: Certificate) -> Verification:
 
 
 def _root(proof: Proof, path: tuple[str, ...], *, arm: str | None) -> str:
-    content = bytes.fromhex(proof.salt) + record(bytes.fromhex(proof.person), proof.row, arm=arm)
-    root = root_from(leaf(content), proof.place, proof.people, [bytes.fromhex(sibling) for sibling in path])
+    try:
+        salt, person, *siblings = map(bytes.fromhex, (proof.salt, proof.person, *path))
+    except ValueError:
+        return ""
+    root = root_from(leaf(salt + record(person, proof.row, arm=arm)), proof.place, proof.people, siblings)
     return "" if root is None else root.hex()
 
 
