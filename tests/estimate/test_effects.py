@@ -195,5 +195,5 @@ def test_one_person_left_over_does_not_undo_the_pairs() -> None:
     table = {"id": list(range(n)), "y": y.tolist()}
     found = kk.estimate_effects(assignment, table, "y")[0]
     assert any("2 of 21 strata are too small" in note and "(3 people)" in note for note in found.notes)
-    assert found.error < 1.0  # without pairs about 9
+    assert found.error < 5.0  # without pairs about 9; the pool of three spans the gap between two pairs
     assert kk.randomisation_test(assignment, table, "y", draws=99).interval is not None
