@@ -59,7 +59,8 @@ def test_the_multiplier_inverts_the_power(dof, alpha, share, alternative):
     ncp = t_multiplier(dof, alpha, power, alternative)
     signed = -ncp if alternative == "less" else ncp
     assert ncp > 0
-    assert float(t_power(signed, dof, alpha, alternative)) == pytest.approx(power, abs=1e-9)
+    # With one degree of freedom and a critical value of thousands the noncentral t itself steps by some 5e-9.
+    assert float(t_power(signed, dof, alpha, alternative)) == pytest.approx(power, abs=1e-7)
 
 
 @given(ncp=st.floats(-20, 20), dof=DOF, alpha=ALPHA)
