@@ -65,8 +65,9 @@ def test_a_whole_draw_by_the_standard_library_alone(hold):
     design = sha(json.dumps(committed["design"], sort_keys=True, separators=(",", ":")).encode())
     assert (root, design.hex()) == (committed["register"]["root"], committed["design_hash"])
     parts = [b"kokeilu/seed/1", secret, told["beacon"].encode(), bytes.fromhex(root), design]
+    parts.append(hmac.digest(held.key, b"kokeilu/seed/1", "sha256"))
     seed = sha(b"".join(map(field, parts))).hex()
-    assert seed == told["seed"]
+    assert seed == held.assignment.seed.text
     drawn = script.replay(pairs, ["1/3", "2/3"], seed, "b")
     arms = {person: told["counts"]["arms"][arm] for person, arm in drawn.items()}
     assert by_hand(rows, held.key, secret, arms=arms) == told["result_root"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,7 @@ from kokeilu.errors import PlanError
 def test_the_seed_is_that_of_the_definition(ceremony):
     parts = [b"kokeilu/seed/1", ceremony.secret, b"4 11 19"]
     parts += [bytes.fromhex(ceremony.commitment.root), bytes.fromhex(ceremony.commitment.design_hash)]
+    parts.append(hmac.digest(ceremony.key, b"kokeilu/seed/1", "sha256"))
     seed = hashlib.sha256(b"".join(len(p).to_bytes(8, "little") + p for p in parts)).digest()
     design = ceremony.commitment.design
     plain = kk.randomise(ceremony.table, design, id="person", seed=seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass, field
 from os import PathLike
 
@@ -20,10 +21,16 @@ __all__ = ["Certificate", "seed_of"]
 SCHEMA = "kokeilu-certificate/1"
 
 
-def seed_of(commitment: Commitment, *, beacon: str, secret: bytes) -> bytes:
-    """Return the seed of a draw: SHA-256 over tag, secret, beacon, root of the register, and hash of the design."""
+def seed_of(commitment: Commitment, *, beacon: str, key: bytes, secret: bytes) -> bytes:
+    """Return the seed of a draw: SHA-256 over tag, secret, beacon, root of the register, hash of the design, and key.
+
+    The key enters as HMAC-SHA-256(key, tag): a draw goes by the order of the ids, so whoever had the seed and could
+    tell a person's place among the ids would know the arm. Without the key, which stays with the register, the
+    revealed secret tells nobody's arm; the commitment holds the key's digest, so that the key cannot be chosen later.
+    """
     root, design = bytes.fromhex(commitment.root), bytes.fromhex(commitment.design_hash)
-    return digest(b"kokeilu/seed/1", secret, beacon.encode("utf-8"), root, design)
+    keyed = hmac.digest(key, b"kokeilu/seed/1", "sha256")
+    return digest(b"kokeilu/seed/1", secret, beacon.encode("utf-8"), root, design, keyed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -45,8 +52,6 @@ class Certificate:
         The certificate's fingerprint as it stands in its text.
     secret : bytes or None
         None in a certificate read from a text that does not reveal it. Never shown but by :meth:`revealed`.
-    stated_seed : str
-        As it stands in a revealed text, hexadecimal; empty where the secret is not revealed.
     """
 
     commitment: Commitment
@@ -56,7 +61,6 @@ class Certificate:
     result_root: str
     stated: str = ""
     secret: bytes | None = field(default=None, compare=False)
-    stated_seed: str = field(default="", compare=False)
 
     @property
     def fingerprint(self) -> str:
@@ -78,11 +82,9 @@ class Certificate:
         return self._text(None)
 
     def revealed(self, secret: bytes | str | PathLike[str] | None = None) -> str:
-        """Return the canonical JSON to publish once everybody has been told: it holds the secret and the seed.
+        """Return the canonical JSON to publish once everybody has been told: it holds the secret.
 
-        The draw goes by the order of the ids, so that with the seed whoever knows a person's rank among the ids (and
-        what else the design needs) knows the arm without the key. Where membership of the register or the order of
-        its ids can be guessed, reveal it to auditors alone.
+        The seed itself is never published: it is made with the key, so that the text tells nobody's arm.
 
         Parameters
         ----------
@@ -106,11 +108,8 @@ class Certificate:
         return known
 
     def _text(self, secret: bytes | None) -> str:
-        shown: dict[str, str | None] = {"secret": None, "seed": None}
-        if secret is not None:
-            seed = seed_of(self.commitment, beacon=self.beacon, secret=secret)
-            shown = {"secret": secret.hex(), "seed": seed.hex()}
-        return canonical_json({**self._body(), **shown, "fingerprint": self.fingerprint})
+        shown = None if secret is None else secret.hex()
+        return canonical_json({**self._body(), "secret": shown, "fingerprint": self.fingerprint})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Certificate:
@@ -124,10 +123,8 @@ class Certificate:
         """
         reader = parse(text, schema=SCHEMA, what="the certificate")
         names = ("commitment", "commitment_fingerprint", "beacon", "counts", "result_root")
-        reader.only("schema", *names, "secret", "seed", "fingerprint")
+        reader.only("schema", *names, "secret", "fingerprint")
         hidden = reader.get("secret") is None
-        if hidden != (reader.get("seed") is None):
-            reader.fail("holds one of secret and seed without the other")
         return cls(
             commitment=Commitment.from_data(reader.part("commitment")),
             commitment_fingerprint=reader.hex("commitment_fingerprint"),
@@ -136,7 +133,6 @@ class Certificate:
             result_root=reader.hex("result_root"),
             stated=reader.hex("fingerprint"),
             secret=None if hidden else bytes.fromhex(reader.hex("secret", width=None)),
-            stated_seed="" if hidden else reader.hex("seed"),
         )
 
     def replay(
@@ -172,7 +168,7 @@ class Certificate:
         return check(self, table, evidence)
 
     def __str__(self) -> str:
-        told = "revealed" if self.stated_seed else "not revealed"
+        told = "not revealed" if self.secret is None else "held"
         lines = [f"Certificate{f' of {self.commitment.name}' if self.commitment.name else ''}.", str(self.counts)]
         lines += [f"public value: {self.beacon}", f"commitment  {self.commitment_fingerprint}"]
         return "\n".join([*lines, f"result      {self.result_root}", f"secret {told}; fingerprint {self.fingerprint}"])

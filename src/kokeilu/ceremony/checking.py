@@ -103,8 +103,6 @@ def check(certificate: Certificate, table: object, evidence: Evidence) -> Verifi
     key = read_key(evidence.key, what="key")
     secret = certificate.secret if evidence.secret is None else read_key(evidence.secret, what="secret")
     checks = [*_own(certificate, evidence), *compare_inputs(commitment, key=key, secret=secret)]
-    if secret is not None:
-        checks.append(_seed(certificate, secret))
     population = _read(commitment, table, sound=all(c.holds for c in checks))
     frame: Frame | None = None
     if population is None or any(c.check in ("key", "secret") and not c.holds for c in checks) or secret is None:
@@ -115,7 +113,7 @@ def check(certificate: Certificate, table: object, evidence: Evidence) -> Verifi
     if population is None or frame is None or secret is None:
         checks.append(Check(check="result", holds=None, finding="no replay, for what stands above"))
     else:
-        checks += _replay(certificate, population, frame, secret, evidence)
+        checks += _replay(certificate, population, frame, (key, secret), evidence)
     return Verification(checks=tuple(checks), fingerprint=certificate.fingerprint)
 
 
@@ -138,15 +136,6 @@ def _own(certificate: Certificate, evidence: Evidence) -> list[Check]:
     return checks
 
 
-def _seed(certificate: Certificate, secret: bytes) -> Check:
-    from kokeilu.ceremony.certificate import seed_of
-
-    seed = seed_of(certificate.commitment, beacon=certificate.beacon, secret=secret).hex()
-    holds = certificate.stated_seed in ("", seed)
-    finding = "made from secret, public value, register and design"
-    return Check(check="seed", holds=holds, finding=finding if holds else "the seed stated is not made from them")
-
-
 def _read(commitment: Commitment, table: object, *, sound: bool) -> Population | None:
     try:
         return read_register(table, commitment.design, id=commitment.id)[0]
@@ -158,12 +147,13 @@ def _read(commitment: Commitment, table: object, *, sound: bool) -> Population |
 
 
 def _replay(
-    certificate: Certificate, population: Population, frame: Frame, secret: bytes, evidence: Evidence
+    certificate: Certificate, population: Population, frame: Frame, known: tuple[bytes, bytes], evidence: Evidence
 ) -> list[Check]:
     from kokeilu.ceremony.certificate import seed_of
 
     commitment = certificate.commitment
-    seed = seed_of(commitment, beacon=certificate.beacon, secret=secret)
+    key, secret = known
+    seed = seed_of(commitment, beacon=certificate.beacon, key=key, secret=secret)
     trouble = ""
     try:
         drawn = draw_population(population, commitment.design, seed=seed)

@@ -42,7 +42,7 @@ def draw(
     Returns
     -------
     Assignment
-        An ordinary one: its seed is SHA-256 over secret, public value, register and design.
+        An ordinary one: its seed is SHA-256 over secret, public value, register, design and key.
     Certificate
         ``certificate.published()`` is the text to publish now, ``certificate.revealed()`` the one for later.
 
@@ -76,7 +76,7 @@ def draw(
     compared, frame = compare_register(commitment, population, key=known, secret=hidden)
     if frame is None:
         raise _refusal([compared])
-    seed = seed_of(commitment, beacon=value, secret=hidden)
+    seed = seed_of(commitment, beacon=value, key=known, secret=hidden)
     drawn = replace(draw_population(population, commitment.design, seed=seed), plan_fingerprint=commitment.plan)
     certificate = Certificate(
         commitment=commitment,

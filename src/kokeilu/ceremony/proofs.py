@@ -181,7 +181,7 @@ def proof(
     wrong = [c.check for c in (*checks, compared) if not c.holds]
     if frame is None or wrong:
         raise _other(wrong)
-    seed = seed_of(commitment, beacon=certificate.beacon, secret=hidden)
+    seed = seed_of(commitment, beacon=certificate.beacon, key=known, secret=hidden)
     drawn = draw_population(population, commitment.design, seed=seed)
     levels = frame.result(drawn.codes, drawn.arms.names)
     if levels[-1].hex() != certificate.result_root:
