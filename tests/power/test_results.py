@@ -9,7 +9,7 @@ import pytest
 
 import kokeilu as kk
 from kokeilu.core.registry import decode, encode
-from kokeilu.power.layout import ClusterSizes
+from kokeilu.power.cluster_sizes import ClusterSizes
 from kokeilu.power.models import Mean, Proportion
 from kokeilu.power.solve import detectable_effect, power_at, sample_size
 

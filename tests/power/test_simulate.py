@@ -180,7 +180,7 @@ def test_the_rows_carry_the_monte_carlo_error():
     text = str(curve)
     assert "size 0.0" in text
     assert "coaching - control" in text
-    assert curve.to_frame().shape == (3, 7)
+    assert curve.to_frame().shape == (3, 9)
     with pytest.raises(ValueError, match="read-only"):
         curve.estimates[0] = 1.0
 

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 import kokeilu as kk
 from kokeilu.errors import ColumnError, DataError, DesignError
-from kokeilu.power.layout import ClusterSizes
+from kokeilu.power.cluster_sizes import ClusterSizes
+from kokeilu.power.hypotheses import Superiority
 from kokeilu.power.models import Mean, Proportion
+from kokeilu.power.reality import Reality
 from kokeilu.power.solve import detectable_effect, power_at, sample_size
 
 EVEN = kk.Complete(kk.arms(control=1, coaching=1))
@@ -109,7 +111,7 @@ class TestLaws:
     @given(size=st.integers(1, 200), icc=st.floats(0.0, 0.3), effect=st.floats(0.1, 1.5))
     def test_the_clusters_found_suffice(self, size, icc, effect):
         outcome = Mean(sd=1.0, icc=icc)
-        found = sample_size(OFFICES, outcome, effect=effect, clusters_of=size)
+        found = sample_size(OFFICES, outcome, effect=effect, sizes=size)
         count = sum(found.clusters_arms.values())
         again = power_at(OFFICES, ClusterSizes(count=int(count), size=size), outcome, effect=effect)
         assert again.value == pytest.approx(found.power, abs=1e-12)
@@ -124,9 +126,9 @@ def sample_at(design, n, effect, covariates):
     from kokeilu.power.layout import counted
     from kokeilu.power.question import Question
 
-    question = Question(outcome=Mean(sd=1.0), alpha=0.05, alternative="two-sided", covariates=covariates)
+    question = Question(outcome=Mean(sd=1.0), test=Superiority(), covariates=covariates, reality=Reality())
     frame = counted(design.arms, tuple(float(s) * n for s in design.arms.shares), sizes=None, notes=())
-    return question.power(frame.layout(1, 0), effect)
+    return question.power(question.scheme(frame, 1, 0), effect)
 
 
 class TestAnswers:
@@ -161,7 +163,7 @@ class TestAnswers:
 
     def test_people_per_cluster(self):
         outcome = Mean(sd=1.0, icc=0.05)
-        found = sample_size(OFFICES, outcome, effect=0.5, clusters_of=ClusterSizes(count=12))
+        found = sample_size(OFFICES, outcome, effect=0.5, sizes=ClusterSizes(count=12))
         size = found.value / 12
         assert size == int(size)
         powers = [
@@ -257,7 +259,7 @@ CLUSTERED_MEAN = Mean(sd=1.0, icc=0.05)
     ("ask", "error", "says"),
     [
         (
-            lambda: sample_size(OFFICES, CLUSTERED_MEAN, effect=0.3, clusters_of=ClusterSizes(count=12)),
+            lambda: sample_size(OFFICES, CLUSTERED_MEAN, effect=0.3, sizes=ClusterSizes(count=12)),
             DesignError,
             r"12 clusters.*more power than 0\.555",
         ),
@@ -271,11 +273,11 @@ CLUSTERED_MEAN = Mean(sd=1.0, icc=0.05)
         (lambda: sample_size(EVEN, Mean(sd=1.0), effect=1, power=0.05), DesignError, "not above alpha"),
         (lambda: sample_size(EVEN, Mean(sd=1.0), effect=1, power=1.0), DesignError, "power must lie"),
         (lambda: sample_size(EVEN, Proportion(base=0.9), effect=0.1), DesignError, r"outside \(0, 1\)"),
-        (lambda: sample_size(EVEN, Mean(sd=1.0), effect=1, clusters_of=10), DesignError, "wrap this one in Clustered"),
-        (lambda: sample_size(OFFICES, CLUSTERED_MEAN, effect=1), DesignError, "give clusters_of"),
-        (lambda: sample_size(OFFICES, Mean(sd=1.0), effect=1, clusters_of=5), DesignError, "needs an intra-cluster"),
+        (lambda: sample_size(EVEN, Mean(sd=1.0), effect=1, sizes=10), DesignError, "wrap this one in Clustered"),
+        (lambda: sample_size(OFFICES, CLUSTERED_MEAN, effect=1), DesignError, "give sizes"),
+        (lambda: sample_size(OFFICES, Mean(sd=1.0), effect=1, sizes=5), DesignError, "needs an intra-cluster"),
         (
-            lambda: sample_size(OFFICES, CLUSTERED_MEAN, effect=1, clusters_of=ClusterSizes(count=9, size=3)),
+            lambda: sample_size(OFFICES, CLUSTERED_MEAN, effect=1, sizes=ClusterSizes(count=9, size=3)),
             DesignError,
             "nothing to solve",
         ),
@@ -297,7 +299,7 @@ CLUSTERED_MEAN = Mean(sd=1.0, icc=0.05)
             "belong to a design that draws whole",
         ),
         (
-            lambda: detectable_effect(EVEN, 100, Mean(sd=1.0, cluster_r2=0.1)),
+            lambda: detectable_effect(EVEN, 100, Mean(sd=1.0, icc=0.05, cluster_r2=0.1)),
             DesignError,
             "belong to a design that draws whole",
         ),

@@ -1,4 +1,4 @@
-"""A simulated power curve: the draws, and the questions they answer."""
+"""Simulated power: the draws, and the questions they answer."""
 
 from __future__ import annotations
 
@@ -14,16 +14,9 @@ from kokeilu.core.population import frozen_array
 from kokeilu.core.protocols import Floats
 from kokeilu.core.results import Rows, text_table
 from kokeilu.errors import DesignError
+from kokeilu.power.trials import Trials, wilson
 
 __all__ = ["PowerCurve", "wilson"]
-
-
-def wilson(share: float, draws: int, level: float = 0.95) -> tuple[float, float]:
-    """Return Wilson's (1927) interval of a share of `draws`."""
-    z2 = float(stats.norm.isf((1 - level) / 2)) ** 2
-    centre = (share + z2 / (2 * draws)) / (1 + z2 / draws)
-    half = math.sqrt(z2 * (share * (1 - share) / draws + z2 / (4 * draws**2))) / (1 + z2 / draws)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,6 +31,8 @@ class PowerCurve(Rows):
     alpha : float
     estimates, errors, critical, truth : float64 arrays, shape (draws,)
         Of each draw at no added effect: estimate, standard error, critical value, and the world's own effect.
+    dof : float64 array, shape (draws,), or None
+        Degrees of freedom of each draw.
     upper, lower : float64 arrays, shape (draws,)
         Sorted thresholds: a draw rejects at an effect above its upper or below its lower one.
     """
@@ -52,6 +47,7 @@ class PowerCurve(Rows):
     truth: Floats
     upper: Floats
     lower: Floats
+    dof: Floats | None = None
 
     @classmethod
     def of(
@@ -62,6 +58,7 @@ class PowerCurve(Rows):
         effects: tuple[float, ...],
         alpha: float,
         columns: tuple[Floats, Floats, Floats, Floats],
+        dof: Floats | None = None,
     ) -> PowerCurve:
         """Return the curve of draws: (estimates, errors, critical values, true effects)."""
         estimates, errors, critical, truth = (frozen_array(column) for column in columns)
@@ -76,6 +73,7 @@ class PowerCurve(Rows):
             truth=truth,
             upper=frozen_array(np.sort(critical * errors - estimates)),
             lower=frozen_array(np.sort(-critical * errors - estimates)),
+            dof=None if dof is None else frozen_array(dof),
         )
 
     @property
@@ -114,6 +112,18 @@ class PowerCurve(Rows):
         below = self.draws - np.searchsorted(self.lower, effect, side="right")
         return float(above + below) / self.draws
 
+    def at(self, effect: float) -> Trials:
+        """Return what the draws found when `effect` is added: power, bias, coverage, type S and M."""
+        return Trials(
+            effect=effect,
+            alpha=self.alpha,
+            estimates=self.estimates + effect,
+            truth=self.truth + effect,
+            errors=self.errors,
+            critical=self.critical,
+            dof=self.dof,
+        )
+
     def detectable_effect(self, power: float = 0.80, level: float = 0.95) -> tuple[float, float, float]:
         """Return the smallest positive effect with this power, and its interval for infinitely many draws.
 
@@ -141,17 +151,19 @@ class PowerCurve(Rows):
         return float(self.upper[rank]), *ends
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one row for each effect: power, its Monte Carlo error and 95 % Wilson interval."""
-        return [self._row(effect) for effect in self.effects]
+        """Return one row for each effect: power, its Monte Carlo error and 95 % Wilson interval, type S and type M."""
+        names = {"contrast": f"{self.arm} - {self.reference}"}
+        return [names | self.at(effect).row() for effect in self.effects]
 
-    def _row(self, effect: float) -> dict[str, Any]:
-        power = self.power_at(effect)
-        low, high = wilson(power, self.draws)
-        error = math.sqrt(power * (1 - power) / self.draws)
-        if power in (0.0, 1.0):
-            error = (high - low) / (2 * float(stats.norm.isf(0.025)))
-        names = {"contrast": f"{self.arm} - {self.reference}", "effect": effect}
-        return {**names, "power": power, "power_error": error, "low": low, "high": high, "draws": self.draws}
+    def facts(self, effect: float = 0.0) -> list[dict[str, Any]]:
+        """Return one row for each fact at an effect, with its Monte Carlo error and 95 % interval."""
+        return self.at(effect).facts()
+
+    def line(self) -> tuple[str, list[tuple[float, float, float, float]]]:
+        """Return the axis, and effect, power, and its 95 % interval, at 101 effects over the range asked for."""
+        low, high = min(0.0, *self.effects), max(0.0, *self.effects)
+        points = [(e, self.power_at(e)) for e in np.linspace(low, high, 101).tolist()] if high > low else []
+        return "effect", [(e, power, *wilson(power, self.draws)) for e, power in points]
 
     def __str__(self) -> str:
         doubt = self.sd / math.sqrt(self.draws)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kokeilu.power.models import OutcomeModel
+from kokeilu.power.models import Components, OutcomeModel
 
 __all__ = [
     "Layout",
@@ -27,6 +27,7 @@ __all__ = [
     "arm_variance_ols",
     "design_effect",
     "design_effect_gls",
+    "parts_of",
     "pooled_errors",
     "variance_parts",
 ]
@@ -72,13 +73,17 @@ class Layout:
 
 def variance_parts(layout: Layout, outcome: OutcomeModel, effect: float) -> dict[str, float]:
     """Return the parts of SE² by source, in squared units: "people", and "clusters" where there are any."""
-    variances = outcome.variances(effect)
-    within = sum(v * w for v, w in zip(variances, layout.within, strict=True))
-    icc = outcome.icc or 0.0
-    parts = {"people": (1.0 - icc) * (1.0 - outcome.r2) * within}
+    parts = parts_of(layout, outcome.components(effect, layout.people))
+    spread = float(getattr(outcome, "effect_sd", 0.0))
+    return parts | ({"effects": -(spread**2) / sum(layout.people)} if spread else {})
+
+
+def parts_of(layout: Layout, components: Components) -> dict[str, float]:
+    """Return the same from the variances between people and between clusters, (arm, reference) each."""
+    people, clusters = components
+    parts = {"people": sum(v * w for v, w in zip(people, layout.within, strict=True))}
     if layout.between is not None:
-        between = sum(v * w for v, w in zip(variances, layout.between, strict=True))
-        parts["clusters"] = icc * (1.0 - outcome.cluster_r2) * between
+        parts["clusters"] = sum(v * w for v, w in zip(clusters, layout.between, strict=True))
     return parts
 
 

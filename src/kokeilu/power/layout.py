@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from kokeilu._checks import between, count_of, positive_int
+from kokeilu._checks import count_of, positive_int
 from kokeilu.core.arms import Arms
 from kokeilu.core.lottery import cells_of, shares_of
 from kokeilu.core.protocols import Floats, Ints, Lottery
 from kokeilu.core.register import population_of_rows
 from kokeilu.core.registry import kind_of
 from kokeilu.errors import DataError, DesignError
-from kokeilu.power.formula import Layout
-from kokeilu.power.models import OutcomeModel
+from kokeilu.power.cluster_sizes import ClusterSizes
+from kokeilu.power.formula import Layout, parts_of
+from kokeilu.power.framed import Framed, Offer
+from kokeilu.power.models import Components, OutcomeModel
+from kokeilu.power.scheme import Scheme
 
 __all__ = [
     "COUNTED_CELL",
-    "ClusterSizes",
     "Frame",
     "arms_of",
     "bind_rows",
@@ -28,51 +31,13 @@ __all__ = [
     "counted",
     "draws_clusters",
     "frame_of",
+    "sized_arms",
     "unseen_strata",
 ]
 
 LEAST_PEOPLE = 4
 COUNTED_CELL = 10  # as in kokeilu.estimate.means
 LEAST_UNITS = 2.0  # an arm with one unit has no variance of its own
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterSizes:
-    """Clusters before there is a register: how many, how large, how unequal.
-
-    Parameters
-    ----------
-    count : int, optional
-        Number of clusters in all arms together. May be left out in `sample_size`, which then solves for it.
-    size : float, optional
-        Mean number of people per cluster. May be left out in `sample_size`, which then solves for it.
-    cv : float, default 0
-        Coefficient of variation of the sizes: their standard deviation (with n, not n − 1) over their mean.
-
-    Raises
-    ------
-    DesignError
-        Fewer than 4 clusters, a size below 1, a negative `cv`, or neither `count` nor `size`.
-
-    Examples
-    --------
-    >>> ClusterSizes(count=12, size=60, cv=0.4)
-    ClusterSizes(count=12, size=60, cv=0.4)
-    """
-
-    _: KW_ONLY
-    count: int | None = None
-    size: float | None = None
-    cv: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.count is None and self.size is None:
-            raise DesignError("ClusterSizes needs `count`, `size`, or both.")
-        if self.count is not None:
-            positive_int(self.count, name="the number of clusters", least=2 * int(LEAST_UNITS))
-        if self.size is not None:
-            between(self.size, 1.0, 1e12, name="the people per cluster", closed=True)
-        between(self.cv, 0.0, 1e6, name="cv", closed=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,6 +55,8 @@ class Frame:
         Σ n_j/p_kj and Σ n_j²/p_kj over the units of a stratum; infinite where the arm has no chance.
     clustered : bool
     notes : tuple of str
+    gls : ClusterSizes or None
+        Where clusters are weighted by their information.
     """
 
     arms: Arms
@@ -100,6 +67,7 @@ class Frame:
     squares: Floats
     clustered: bool
     notes: tuple[str, ...] = ()
+    gls: ClusterSizes | None = None
 
     @property
     def strata(self) -> int:
@@ -109,7 +77,8 @@ class Frame:
     @property
     def formula(self) -> str:
         """Name of the formula."""
-        units = "whole clusters, least squares on people" if self.clustered else "people drawn one by one"
+        how = "least squares on people" if self.gls is None else "generalised least squares"
+        units = f"whole clusters, {how}" if self.clustered else "people drawn one by one"
         strata = f" in {self.strata:,} strata" if self.strata > 1 else ""
         return f"difference in means, {units}{strata}"
 
@@ -153,6 +122,44 @@ class Frame:
         top = part.sum() ** 2 + (part**2 * noise).sum()
         return float(top / (part**2 * (1.0 + noise) / (units - 1.0)).sum())
 
+    def scheme(self, offer: Offer, arm: int, reference: int, covariates: int) -> Scheme:
+        """Return one contrast, over the strata that offer both arms.
+
+        Raises
+        ------
+        DesignError
+            As :meth:`layout`; and where covariates and strata leave no degrees of freedom.
+        """
+        if self.clustered and getattr(offer.outcome, "effect_sd", 0.0):
+            raise DesignError("effect_sd is for people drawn one by one from the whole population; leave it out here.")
+        layout = self.layout(arm, reference)
+        gls, clusters = self.gls, layout.clusters
+
+        def make(model: OutcomeModel, components: Components, _: float) -> dict[str, float]:
+            if gls is not None and clusters is not None:
+                sides = zip(*components, clusters, strict=True)
+                return {"people and clusters": sum(1.0 / (count * gls.information(w, b)) for w, b, count in sides)}
+            spread = float(getattr(model, "effect_sd", 0.0))
+            finite = {"effects": -(spread**2) / sum(layout.people)} if spread else {}
+            return parts_of(layout, components) | finite
+
+        return offer.scheme(make, dof=_dof(layout, covariates), n=layout.people, clusters=layout.clusters)
+
+    def less(self, lost: Mapping[str, float]) -> Frame:
+        """Return the frame with fewer people in each arm: as many clusters, smaller ones."""
+        seen = np.array([1.0 - lost[name] for name in self.arms.names])
+        units = self.units if self.clustered else self.units * seen
+        if self.gls is not None and len(set(lost.values())) > 1:
+            raise DesignError("attrition that differs by arm needs weighting='people', which treats clusters alike.")
+        gls = None if self.gls is None else self.gls.thinned(float(seen[0]))
+        return replace(self, people=self.people * seen, units=units, inverse=self.inverse / seen, gls=gls)
+
+    def joint_dof(self, covariates: int) -> float:
+        """Return the units less one for each stratum and arm, less covariates."""
+        averaged = self.units.min() >= LEAST_UNITS
+        lost = self.units.size if averaged else self.strata + len(self.arms) - 1
+        return float(self.units.sum()) - lost - covariates
+
     def _refuse(self, pair: list[int], found: Floats) -> None:
         what = "clusters" if self.clustered else "people"
         name = self.arms.names[pair[int(found.argmin())]]
@@ -163,15 +170,25 @@ class Frame:
         )
 
 
+def _dof(layout: Layout, covariates: int) -> float:
+    dof = layout.dof(covariates)
+    if dof > 0:
+        return dof
+    unit = "people" if layout.clusters is None else "clusters"
+    blocks = f" in {layout.strata:,} strata" if layout.strata > 1 else ""
+    raise DesignError(
+        f"{layout.units:,.4g} {unit}{blocks} leave {layout.dof():,.4g} degrees of freedom; {covariates:,} covariates "
+        f"leave {dof:,.4g}. Use fewer covariates or strata, or more {unit}."
+    )
+
+
 def _pair(values: Floats) -> tuple[float, float]:
     return float(values[0]), float(values[1])
 
 
-def counted(
-    arms: Arms, units: tuple[float, ...], *, sizes: tuple[float, float] | None, notes: tuple[str, ...]
-) -> Frame:
-    """Return the frame of given numbers of units by arm: people, or clusters of (mean size, cv)."""
-    size, cv = (1.0, 0.0) if sizes is None else sizes
+def counted(arms: Arms, units: tuple[float, ...], *, sizes: ClusterSizes | None, notes: tuple[str, ...]) -> Frame:
+    """Return the frame of given numbers of units by arm: people, or clusters of these sizes."""
+    size, cv = (1.0, 0.0) if sizes is None else (float(sizes.size or 0.0), sizes.cv)
     count = np.array([units])
     people = count * size
     total = people.sum()
@@ -185,6 +202,7 @@ def counted(
         squares=inverse * size * (1.0 + cv**2),
         clustered=sizes is not None,
         notes=notes,
+        gls=sizes if sizes is not None and sizes.weighting == "gls" else None,
     )
 
 
@@ -201,6 +219,14 @@ def arms_of(design: object) -> Arms:
     raise DesignError(f"a design is needed, such as Complete or Stratified; got {type(design).__name__}.")
 
 
+def sized_arms(design: object, sizes: str, *, clustered: bool) -> Arms:
+    """Return the arms of a mechanism that draws what the sizes count: people, or whole clusters."""
+    if draws_clusters(design) != clustered:
+        told = ("whole clusters", "wrap it in Clustered(...)") if clustered else ("people one by one", "drop Clustered")
+        raise DesignError(f"{sizes} is for a design that draws {told[0]}, which this one does not; {told[1]}.")
+    return arms_of(design)
+
+
 def contrast_of(arms: Arms, contrast: str | tuple[str, str] | None) -> tuple[int, int]:
     """Return the positions of arm and reference; by default the first other arm against the first."""
     if contrast is None:
@@ -211,8 +237,11 @@ def contrast_of(arms: Arms, contrast: str | tuple[str, str] | None) -> tuple[int
     return arms.index(names[0]), arms.index(names[1])
 
 
-def frame_of(design: object, people: object, outcome: OutcomeModel) -> Frame:
-    """Return the frame of a design for a register, a number of people, or cluster sizes; check the ICC."""
+def frame_of(design: object, people: object, outcome: OutcomeModel) -> Framed:
+    """Return the frame of a design for a register, a number of people, or sizes alone; check the ICC."""
+    if not isinstance(people, type) and callable(getattr(people, "frame", None)) and hasattr(people, "unknown"):
+        found: Framed = people.frame(design, outcome)  # type: ignore[attr-defined]
+        return found
     if isinstance(people, ClusterSizes):
         frame = _from_sizes(design, people)
     elif isinstance(people, (int, np.integer)) and not isinstance(people, bool):
@@ -225,12 +254,12 @@ def frame_of(design: object, people: object, outcome: OutcomeModel) -> Frame:
 
 def check_icc(outcome: OutcomeModel, *, clustered: bool) -> None:
     """Refuse an ICC that is missing where clusters are drawn, or given where people are."""
-    if clustered and outcome.icc is None:
+    if clustered and not outcome.states_clusters:
         raise DesignError(
             "the design draws whole clusters, so the outcome needs an intra-cluster correlation: give "
             "icc, for instance from last year's register (icc=0 states that clusters do not matter)."
         )
-    if not clustered and (outcome.icc is not None or outcome.cluster_r2):
+    if not clustered and outcome.states_clusters:
         raise DesignError(
             "icc and cluster_r2 belong to a design that draws whole clusters; this one draws people one "
             "by one. Leave them out, or wrap the design in Clustered."
@@ -257,7 +286,7 @@ def _from_sizes(design: object, sizes: ClusterSizes) -> Frame:
         raise DesignError("here ClusterSizes needs both `count` and `size`; only sample_size solves for one of them.")
     arms = arms_of(design)
     units = tuple(float(s) * sizes.count for s in arms.shares)
-    return counted(arms, units, sizes=(float(sizes.size), sizes.cv), notes=unseen_strata(design))
+    return counted(arms, units, sizes=sizes, notes=unseen_strata(design))
 
 
 def bind_rows(design: Any, people: object) -> Lottery:

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from scipy import optimize
 
-from kokeilu._checks import between, choice, positive_int
-from kokeilu._kernels.noncentral import ALTERNATIVES, t_multiplier, t_power
+from kokeilu._checks import between, positive_int
+from kokeilu._kernels.noncentral import t_multiplier, t_power
 from kokeilu.core.arms import Arms
 from kokeilu.core.protocols import Floats
 from kokeilu.errors import DesignError
-from kokeilu.power.formula import Layout, variance_parts
+from kokeilu.power.framed import Framed, Offer
+from kokeilu.power.hypotheses import Hypothesis, Superiority
 from kokeilu.power.layout import LEAST_UNITS, Frame
-from kokeilu.power.models import OutcomeModel
-from kokeilu.power.results import Power, PowerRow, assumptions_of
+from kokeilu.power.models import Mean, OutcomeModel, Pair
+from kokeilu.power.reality import Reality
+from kokeilu.power.results import Power, PowerRow
+from kokeilu.power.scheme import Scheme
 
-__all__ = ["EDGE", "Question", "fewest_units", "round_up", "smallest"]
+__all__ = ["EDGE", "Effects", "Question", "fewest_units", "round_up", "smallest"]
+
+Effects = float | Mapping[str, float]
+Rows = tuple[PowerRow, ...]
 
 EDGE = 1.0 - 1e-12  # how near to a share of 0 or 1 a search may go
 DIFFERS = 0.02  # a loss of power by fewer degrees of freedom that is told
 RARE = 10.0  # people with (or without) the outcome in an arm below which the t reference is told to be rough
+FARTHEST = math.log(1e14)  # people, clusters or blocks beyond which nothing is searched
 CEILING = 1e-9  # a count within this part of a whole number is that number
+ASIDE = (1.0, 0.0)  # everybody in the arm takes part and nobody in the reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,109 +40,182 @@ class Question:
     """What is assumed and asked; checked completely when it is made."""
 
     outcome: OutcomeModel
-    alpha: float
-    alternative: str
+    test: Hypothesis
     covariates: int
+    reality: Reality
     target: float | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.outcome, type) or not callable(getattr(self.outcome, "variances", None)):
+        if isinstance(self.outcome, type) or not callable(getattr(self.outcome, "components", None)):
             raise DesignError(
                 f"outcome must be a model such as Mean(sd=…) or Proportion(base=…); got {type(self.outcome).__name__}."
             )
-        between(self.alpha, 0.0, 1.0, name="alpha")
-        choice(self.alternative, ALTERNATIVES, name="alternative")
-        positive_int(self.covariates, name="the number of covariates", least=0)
-        if self.target is not None and between(self.target, 0.0, 1.0, name="power") <= self.alpha:
+        if isinstance(self.test, type) or not callable(getattr(self.test, "refuses", None)):
             raise DesignError(
-                f"a power of {self.target:g} is not above alpha ({self.alpha:g}), which no effect at all "
+                f"test must be one such as Superiority(…), NonInferiority(margin=…); got {type(self.test).__name__}."
+            )
+        if not isinstance(self.reality, Reality):
+            raise DesignError(f"reality must be Reality(take_up=…, attrition=…); got {type(self.reality).__name__}.")
+        positive_int(self.covariates, name="the number of covariates", least=0)
+        if self.target is not None and between(self.target, 0.0, 1.0, name="power") <= self.test.alpha:
+            raise DesignError(
+                f"a power of {self.target:g} is not above alpha ({self.test.alpha:g}), which no effect at all "
                 "attains. Ask for a higher power."
             )
 
     @property
+    def side(self) -> str:
+        """Where effects are looked for."""
+        return self.test.side(self.outcome.statistic)
+
+    @property
     def sign(self) -> int:
         """Direction of the effect looked for."""
-        return -1 if self.alternative == "less" else 1
+        return -1 if self.side == "less" else 1
 
-    def dof(self, layout: Layout) -> float:
-        """Degrees of freedom, or the refusal that names what takes them."""
-        dof = layout.dof(self.covariates)
-        if dof > 0:
-            return dof
-        unit = "people" if layout.clusters is None else "clusters"
-        blocks = f" in {layout.strata:,} strata" if layout.strata > 1 else ""
-        raise DesignError(
-            f"{layout.units:,.4g} {unit}{blocks} leave {layout.dof():,.4g} degrees of freedom; "
-            f"{self.covariates:,} covariates leave {dof:,.4g}. Use fewer covariates or strata, or more "
-            f"{unit}."
-        )
+    def framed(self, frame: Framed) -> Framed:
+        """Return the frame with the people whose outcome is seen."""
+        self.reality.check(frame.arms)
+        lost = {name: self.reality.lost(name) for name in frame.arms.names}
+        return frame.less(lost) if any(lost.values()) else frame
 
-    def power(self, layout: Layout, effect: float) -> float:
+    def scheme(self, frame: Framed, arm: int, reference: int) -> Scheme:
+        """Return one contrast as functions of the effect as it is stated: of those who take part, where some do not."""
+        taking = self.reality.taking(frame.arms, arm, reference)
+        return frame.scheme(Offer(self.outcome, taking), arm, reference, self.covariates)
+
+    def power(self, scheme: Scheme, effect: float) -> float:
         """Return the power of one contrast at an effect."""
-        error = math.sqrt(sum(variance_parts(layout, self.outcome, effect).values()))
-        return float(t_power(effect / error, self.dof(layout), self.alpha, self.alternative))
+        return self.test.power(scheme, effect)
 
-    def detectable(self, layout: Layout, sign: int) -> float | None:
+    def answer(self, frame: Framed, pairs: Sequence[tuple[int, int]], effects: Sequence[float]) -> float:
+        """Return the power of the least powerful contrast, or of the joint test over all of them."""
+        schemes = [self.scheme(frame, *pair) for pair in pairs]
+        joint = getattr(self.test, "joint", None)
+        if joint is not None:
+            return float(joint(schemes, list(effects), frame.joint_dof(self.covariates)))
+        return min(self.power(scheme, effect) for scheme, effect in zip(schemes, effects, strict=True))
+
+    def detectable(self, frame: Framed, pair: tuple[int, int], sign: int) -> float | None:
         """The signed effect whose power is the target; None where no possible effect has it."""
-        target = self.target or 0.0
-        toward = self.alternative if self.alternative == "two-sided" or sign == self.sign else "two-sided"
-        reach = self.outcome.reach(sign)
-        if math.isinf(reach):  # the error does not move with the effect
-            error = math.sqrt(sum(variance_parts(layout, self.outcome, 0.0).values()))
-            return sign * error * t_multiplier(self.dof(layout), self.alpha, target, toward)
-        if self.power(layout, sign * reach * EDGE) < target:
-            return None
-        root = optimize.brentq(
-            lambda d: self.power(layout, sign * d) - target, 0.0, reach * EDGE, xtol=1e-15, rtol=1e-14
-        )
-        return sign * float(root)
+        scheme, target = self.scheme(frame, *pair), self.target or 0.0
+        taking = self.reality.taking(frame.arms, *pair)
+        toward = self._toward(sign)
+        quick = self._quick(scheme, sign, taking, toward)
+        if quick is not None:
+            return quick
+        limit = self.outcome.reach(sign) / max(taking) * EDGE
 
-    def row(self, frame: Frame, arm: int, reference: int, effect: float) -> PowerRow:
+        def short(u: float) -> float:
+            return toward.power(scheme, self._effect(sign, u, limit)) - target
+
+        high = scheme.error(self._effect(sign, 1e-9, limit))
+        while short(high) < 0.0:
+            if abs(self._effect(sign, high, limit)) >= limit:
+                return None
+            if high > 1e300:
+                return None
+            high *= 2.0
+        root = optimize.brentq(short, 0.0, high, xtol=1e-15, rtol=1e-14)
+        return self._effect(sign, float(root), limit)
+
+    def _effect(self, sign: int, u: float, limit: float) -> float:
+        """The effect u away from none on the scale of the test, no farther than is possible."""
+        effect = self.outcome.natural(sign * u)
+        return effect if math.isinf(limit) else max(-limit, min(limit, effect))
+
+    def _toward(self, sign: int) -> Hypothesis:
+        if isinstance(self.test, Superiority) and self.test.alternative != "two-sided" and sign != self.sign:
+            return Superiority(alpha=self.test.alpha, method=self.test.method)
+        return self.test
+
+    def _quick(self, scheme: Scheme, sign: int, taking: Pair, toward: Hypothesis) -> float | None:
+        """A multiple of an error that does not move with the effect."""
+        if not isinstance(toward, Superiority) or not isinstance(self.outcome, Mean) or scheme.null_parts is not None:
+            if isinstance(toward, Superiority) and toward.method == "bloom":
+                raise DesignError("Bloom's multiplier is for means, whose error does not move with the effect.")
+            return None
+        error, target = scheme.error(0.0) / abs(taking[0] - taking[1]), self.target or 0.0
+        times = toward.multiplier(scheme.dof, target)
+        if times is None and toward.method == "exact" and not math.isinf(scheme.dof):
+            times = t_multiplier(scheme.dof, toward.alpha, target, toward.alternative)
+        return None if times is None else sign * error * times
+
+    def row(self, frame: Framed, arm: int, reference: int, effect: float) -> PowerRow:
         """Return the facts of one contrast at an effect."""
-        layout = frame.layout(arm, reference)
-        parts = variance_parts(layout, self.outcome, effect)
-        down = self.detectable(layout, -1) if self.target and self.alternative == "two-sided" else None
+        scheme = self.scheme(frame, arm, reference)
+        parts = scheme.parts(effect)
+        ask = self.target and self.side == "two-sided" and getattr(self.test, "joint", None) is None
+        down = self.detectable(frame, (arm, reference), -1) if ask else None
         return PowerRow(
             arm=frame.arms.names[arm],
             reference=frame.arms.names[reference],
             effect=effect,
-            effect_sd=effect / self.outcome.scale,
+            effect_sd=scheme.statistic(effect) / self.outcome.scale,
             decrease=down,
-            power=self.power(layout, effect),
-            n=layout.people,
-            clusters=layout.clusters,
+            power=self.power(scheme, effect),
+            n=scheme.n,
+            clusters=scheme.clusters,
             error=math.sqrt(sum(parts.values())),
-            dof=self.dof(layout),
+            dof=scheme.dof,
             parts=tuple(parts.items()),
         )
 
-    def finding(self, quantity: str, frame: Frame, rows: tuple[PowerRow, ...], chosen: int) -> Power:
-        """Return the finding made of the rows of its contrasts."""
+    def finding(self, quantity: str, enrolled: Framed, rows: tuple[PowerRow, ...], chosen: int) -> Power:
+        """Return the finding made of the rows of its contrasts, of the people enrolled before some are lost."""
+        frame = self.framed(enrolled)
+        joint, more, rows = self._jointly(frame, rows)
         return Power(
             quantity=quantity,
             outcome=self.outcome,
             contrasts=rows,
             chosen=chosen,
-            alpha=self.alpha,
-            alternative=self.alternative,
+            alpha=self.test.alpha,
+            alternative=self.side,
             target=self.target,
-            people=_named(frame.arms, frame.people),
+            people=_named(frame.arms, enrolled.people),
             clusters=_named(frame.arms, frame.units) if frame.clustered else None,
             strata=frame.strata,
+            joint=joint,
+            facts=(*more, *self._facts(rows[chosen])),
+            method=str(getattr(self.test, "method", "exact")),
+            test=self.test.describe(),
             formula=frame.formula,
-            assumptions=(
-                *assumptions_of(self.outcome, self.covariates, frame.notes),
-                *self._doubts(frame, rows[chosen]),
-            ),
+            assumptions=(*self._assumed(frame.notes), *self._doubts(frame, rows[chosen])),
         )
 
-    def _doubts(self, frame: Frame, row: PowerRow) -> tuple[str, ...]:
+    def _jointly(self, frame: Framed, rows: Rows) -> tuple[float | None, tuple[tuple[str, float], ...], Rows]:
+        """The power of a test over all contrasts, what it has to say, and each contrast's power within it."""
+        joint: Any = self.test
+        if getattr(joint, "joint", None) is None:
+            return None, (), rows
+        index = frame.arms.index
+        schemes = [self.scheme(frame, index(row.arm), index(row.reference)) for row in rows]
+        effects, dof = [row.effect for row in rows], frame.joint_dof(self.covariates)
+        facts = tuple(joint.joint_facts(schemes, dof)) if hasattr(joint, "joint_facts") else ()
+        if hasattr(joint, "marginal"):
+            powers = joint.marginal(schemes, effects, dof)
+            rows = tuple(replace(row, power=power) for row, power in zip(rows, powers, strict=True))
+        return float(joint.joint(schemes, effects, dof)), facts, rows
+
+    def _facts(self, row: PowerRow) -> tuple[tuple[str, float], ...]:
+        tell = getattr(self.test, "facts", None)
+        return () if tell is None else tuple(tell(row.effect_sd * self.outcome.scale / row.error))
+
+    def _assumed(self, notes: tuple[str, ...]) -> tuple[str, ...]:
+        more = (f"degrees of freedom taken by covariates {self.covariates}",) if self.covariates else ()
+        return (*self.outcome.assumptions(), *more, *self.reality.assumptions(), *notes)
+
+    def _doubts(self, frame: Framed, row: PowerRow) -> tuple[str, ...]:
         """Say where the analysis of `estimate_effects` will have another power than the formula."""
         doubts = []
         arm, reference = frame.arms.index(row.arm), frame.arms.index(row.reference)
-        dof = frame.analysed_dof(arm, reference, self.outcome.variances(row.effect))
-        if dof is not None and dof < row.dof:
-            power = float(t_power(row.effect / row.error, dof, self.alpha, self.alternative))
+        plain = isinstance(self.test, Superiority) and not self.outcome.normal
+        dof = None
+        if isinstance(frame, Frame) and plain:
+            dof = frame.analysed_dof(arm, reference, self.outcome.variances(row.effect))
+        if dof is not None and dof < row.dof and not self.reality.take_up:
+            power = float(t_power(row.effect / row.error, dof, self.test.alpha, self.side))
             if row.power - power > DIFFERS:
                 doubts.append(
                     f"few units in an arm or stratum: the analysis will have about {dof:.1f} degrees of freedom, not "
@@ -155,17 +237,15 @@ def _named(arms: Arms, by_stratum: Floats) -> tuple[tuple[str, float], ...]:
     return tuple((name, float(count)) for name, count in zip(arms.names, totals, strict=True))
 
 
-def smallest(
-    question: Question, frame_at: Callable[[float], Frame], pair: tuple[int, int], effect: float, least: float
-) -> float:
-    """Return the smallest x >= `least` at which `frame_at(x)` has the power asked for; not rounded.
+def smallest(question: Question, power_of: Callable[[float], float], least: float) -> float:
+    """Return the smallest x >= `least` at which `power_of(x)` is the power asked for; not rounded.
 
     Degrees of freedom move with x, so the full equation is solved: bracketed by doubling, then Brent in ln x.
     """
     target = question.target or 0.0
 
     def short(log_x: float) -> float:
-        return question.power(frame_at(math.exp(log_x)).layout(*pair), effect) - target
+        return power_of(math.exp(log_x)) - target
 
     low = math.log(least)
     if short(low) >= 0:
@@ -173,6 +253,11 @@ def smallest(
     high = low + math.log(2.0)
     while short(high) < 0:
         low, high = high, high + math.log(2.0)
+        if high > FARTHEST:
+            raise DesignError(
+                f"no size of this trial reaches a power of {target:g}: at {math.exp(FARTHEST):,.0g} it is still "
+                f"{short(FARTHEST) + target:.3f}. Add clusters, blocks or periods, or state a larger effect."
+            )
     return math.exp(float(optimize.brentq(short, low, high, xtol=1e-14, rtol=1e-14)))
 
 

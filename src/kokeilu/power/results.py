@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from kokeilu.core.results import Rows, text_table
+from kokeilu.core.results import Rows, text_table, wrapped
 from kokeilu.power.models import OutcomeModel, Proportion
 
-__all__ = ["Power", "PowerRow", "assumptions_of"]
+__all__ = ["Power", "PowerRow"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +65,22 @@ class Power(Rows):
     target : float or None
         The power asked for.
     people : tuple of (arm, float)
-        Expected people by arm; whole numbers for a sample size.
+        Expected people enrolled by arm, whole numbers for a sample size; `n` of a contrast is those whose outcome is
+        seen.
     clusters : tuple of (arm, float) or None
     strata : int
     continuous : float or None
         For a sample size, the total number of people before arms were rounded up.
+    root : (str, float) or None
+        For a sample size, what was solved for ("people", "clusters", "clusters per step", ...) before rounding.
+    joint : float or None
+        Power of a test over all contrasts together, where the test is one.
+    facts : tuple of (str, float)
+        What else the test has to say: boundaries, inflation, expected size.
     method : str
         "exact": noncentral t, both tails when two-sided.
+    test : str
+        The test in words.
     formula : str
     assumptions : tuple of str
         What was stated, not measured.
@@ -88,7 +97,11 @@ class Power(Rows):
     clusters: tuple[tuple[str, float], ...] | None
     strata: int
     continuous: float | None = None
+    root: tuple[str, float] | None = None
+    joint: float | None = None
+    facts: tuple[tuple[str, float], ...] = ()
     method: str = "exact"
+    test: str = ""
     formula: str
     assumptions: tuple[str, ...]
 
@@ -100,7 +113,8 @@ class Power(Rows):
     @property
     def value(self) -> float:
         """The answer: an effect in the units of the outcome, a power, or a number of people in all arms."""
-        answers = {"detectable_effect": self.effect, "power": self.power, "sample_size": self.n}
+        power = self.power if self.joint is None else self.joint
+        answers = {"detectable_effect": self.effect, "power": power, "sample_size": self.n}
         return answers[self.quantity]
 
     @property
@@ -177,9 +191,10 @@ class Power(Rows):
         }
 
     def __str__(self) -> str:
-        tests = f"alpha {self.alpha:g}, {self.alternative}, {self.method} (noncentral t)"
-        notes = [f"{self.formula}; {tests}", "assumed: " + "; ".join(self.assumptions)]
-        return "\n".join([self._headline(), text_table(self.rows()), *notes])
+        told = [f"{name} {value:,.4g}" for name, value in self.facts]
+        notes = [f"{self.formula}; {self.test}", *(["; ".join(told)] if told else [])]
+        notes.append("assumed: " + "; ".join(self.assumptions))
+        return "\n".join([self._headline(), text_table(self.rows()), *wrapped(notes)])
 
     def _headline(self) -> str:
         row = self.contrast
@@ -192,11 +207,13 @@ class Power(Rows):
         groups = f" in {_count(self.clusters)} clusters" if self.clusters is not None else ""
         where = f"{self.n:,} people{groups}"
         if self.quantity == "detectable_effect":
-            return f"Detectable effect of {row.arm}: {size} with power {row.power:.2f}, {where}"
+            power = row.power if self.joint is None else self.joint
+            return f"Detectable effect of {row.arm}: {size} with power {power:.2f}, {where}"
         verb = "Sample size" if self.quantity == "sample_size" else "Power"
         answer = where if self.quantity == "sample_size" else f"{row.power:.3f} with {where}"
         ending = f"; power {row.power:.3f}" if self.quantity == "sample_size" else ""
-        return f"{verb}: {answer}, effect of {row.arm} {size}{ending}"
+        joint = "" if self.joint is None else f"; joint power {self.joint:.3f}"
+        return f"{verb}: {answer}, effect of {row.arm} {size}{ending}{joint}"
 
 
 def _count(pairs: tuple[tuple[str, float], ...]) -> str:
@@ -207,15 +224,3 @@ def _whole(value: float) -> float | int:
     """A whole number as an int, so that it prints without decimals; an expected half stays a float."""
     near = round(value)
     return near if abs(value - near) < 1e-6 else value
-
-
-def assumptions_of(outcome: OutcomeModel, covariates: int, notes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what was stated about the outcome, and the notes of the frame."""
-    base = getattr(outcome, "base", None)
-    stated = [f"standard deviation {outcome.scale:g}" if base is None else f"share {base:g} in the reference arm"]
-    stated.append(f"r2 {outcome.r2:g}")
-    if outcome.icc is not None:
-        stated += [f"icc {outcome.icc:g}", f"cluster_r2 {outcome.cluster_r2:g}"]
-    if covariates:
-        stated.append(f"degrees of freedom taken by covariates {covariates}")
-    return (*stated, *notes)

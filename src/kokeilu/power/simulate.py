@@ -1,4 +1,4 @@
-"""Power of the trial as it will be run: the register, the lottery, the default analysis and its own error.
+"""Power of the trial as it will be run: the register, the lottery, the analysis and its own error.
 
 Adding τ to the outcomes of an arm adds τ to the estimate and leaves residuals, hence the standard error,
 unchanged. So one set of draws at τ = 0, with estimates d_b, errors s_b and critical values c_b, gives the
@@ -11,65 +11,71 @@ two empirical distribution functions of thresholds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kokeilu._checks import between, count_of, positive_int
-from kokeilu._kernels.batched import studentised
 from kokeilu._kernels.noncentral import critical_t
-from kokeilu._kernels.simulated import Drawn, cr2_draws, satterthwaite_draws, stratum_effects_draws, welch_draws
-from kokeilu._kernels.streams import Seed, Stream
-from kokeilu.core.assignment import Assignment
-from kokeilu.core.lottery import cells_of, redraws, shares_of
-from kokeilu.core.protocols import Cells, Codes, Floats, Ints, Lottery
-from kokeilu.core.view import Account, View, locate
-from kokeilu.errors import DataError, DesignError, EstimationError
-from kokeilu.estimate.effects import by_design
+from kokeilu._kernels.streams import Seed
+from kokeilu.core.lottery import all_assignments
+from kokeilu.core.protocols import Floats, Lottery
+from kokeilu.errors import DesignError, EstimationError
+from kokeilu.estimate.effects import Estimator
+from kokeilu.estimate.spec import RandomisationTest
+from kokeilu.power.analyses import analysis_of
+from kokeilu.power.asked import Asked, asked_of
 from kokeilu.power.curve import PowerCurve
-from kokeilu.power.layout import COUNTED_CELL, bind_rows, contrast_of
-from kokeilu.power.world import Shift, World
+from kokeilu.power.grid import ArmCurves, PowerGrid
+from kokeilu.power.people import People
+from kokeilu.power.register import bound, known_of, wanted_columns
+from kokeilu.power.retest import Every, Retest
+from kokeilu.power.simulation import DOF, ERROR, TRUTH, VALUE, Simulation
+from kokeilu.power.trials import Trials
+from kokeilu.power.workers import Progress, filled
+from kokeilu.power.world import MovedWorld, World
 
 __all__ = ["simulate_power"]
 
-EVEN = 1e-9  # shares closer than this are equal
+BLOCK_CELLS, BLOCK_DRAWS = 2**21, 256
+"""Codes drawn at a time: workers take as much, whatever their number."""
 
 
 def simulate_power(
     design: object,
     people: object,
-    world: Shift | World,
+    world: MovedWorld | World,
+    analysis: Estimator | RandomisationTest | None = None,
     *,
-    effects: Iterable[float],
+    effects: Iterable[float | Mapping[str, float]],
     draws: int = 1000,
     seed: object,
     alpha: float = 0.05,
     contrast: str | tuple[str, str] | None = None,
-) -> PowerCurve:
+    workers: int = 1,
+    progress: Progress | bool | None = None,
+) -> PowerCurve | PowerGrid | ArmCurves:
     """Simulate the power of a trial on its own register with its own lottery.
 
-    Each draw is analysed as `estimate_effects` does it without covariates: difference in means with Neyman's error and
-    Welch's degrees of freedom; weighted over strata with n - 2 per stratum, or Satterthwaite's where a stratum has
-    fewer than ten people in an arm; CR2 with Satterthwaite's where clusters are drawn, by regression on stratum
-    effects where they are drawn in strata. The test is two-sided. It differs from `estimate_effects` where clusters
-    in strata have shares that differ (means by stratum, CR2, clusters less 2 per stratum), where a stratum has a
-    single unit of an arm (the error of :func:`kokeilu._kernels.batched.studentised`), and where a stratum lacks an arm
-    (the draw fails).
+    Each trial is drawn by the lottery, shows the outcomes of its world, and is analysed as the real one will be. The
+    test is two-sided.
 
     Parameters
     ----------
     design : Mechanism, Assignment or Lottery
         The lottery that will be used. A lottery alone takes outcomes as an array, and ``people=None``.
     people : table or None
-        The register.
-    world : Shift or World
-        Outcomes without the effect. A :class:`World` that has an effect of its own keeps it; `effects` add to
-        it.
-    effects : iterable of float
-        Effects added to everybody in the arm of the contrast, in the units of the outcome.
+        The register, with the covariates of the analysis.
+    world : Shift, Proportional, Binary, Durations, TakeUp, Resampled, or a World of one's own
+        Outcomes without the effect, and what the effect does to them. A :class:`World` that has an effect of its own
+        keeps it; `effects` add to it.
+    analysis : estimator or RandomisationTest, optional
+        ``Regression(covariates=("age",))`` or the like; without one `estimate_effects` without covariates, by the
+        design. A randomisation test goes through all assignments, with their probabilities, where the lottery has no
+        more than `draws` of them and the world is a Shift or Proportional: its power is then exact.
+    effects : iterable of float, or of mappings of arm to float
+        Effects on everybody in the arm of the contrast, in the units of the world: of the outcome, a part, a difference
+        of shares, a hazard ratio. Mappings give each arm its own and ask for every arm that they name.
     draws : int, default 1000
         Simulated trials; 1,600 give a power of .8 with a standard error of .01, 6,400 one of .005.
     seed : str, int or bytes
@@ -77,12 +83,18 @@ def simulate_power(
     alpha : float, default 0.05
     contrast : str or (arm, reference), optional
         By default the first other arm against the reference arm.
+    workers : int, default 1
+        Processes; the results are the same bits for any number.
+    progress : callable of (done, total), or True, optional
+        Told after each block of draws; True writes a line on the terminal.
 
     Returns
     -------
-    PowerCurve
-        Power at each effect with its Monte Carlo error; the size of the test, the detectable effect with an
-        interval, bias and coverage.
+    PowerCurve, PowerGrid or ArmCurves
+        Power at each effect with its Monte Carlo error; the size of the test, the detectable effect with an interval,
+        bias, coverage, type S and type M errors. A PowerCurve, which knows every effect, where effects add to
+        everybody's outcome and the analysis is one of means or a regression; otherwise a PowerGrid, which knows those
+        asked for, simulated with the same draws. ArmCurves for mappings.
 
     Raises
     ------
@@ -90,6 +102,13 @@ def simulate_power(
         Where a draw has no estimate or no error (an arm is empty in a stratum, or nothing varies): how many
         draws. A failed draw is never counted as "not rejected".
     DesignError, DataError, ColumnError, SeedError
+
+    Notes
+    -----
+    Without `analysis` it differs from `estimate_effects` where clusters in strata have shares that differ (means by
+    stratum, CR2, clusters less 2 per stratum), where a stratum has a single unit of an arm (the error of
+    :func:`kokeilu._kernels.batched.studentised`), and where a stratum lacks an arm (the draw fails). Whether an outcome
+    is too skewed for a small arm is judged before effects are added.
 
     Examples
     --------
@@ -101,204 +120,120 @@ def simulate_power(
     (True, True)
     """
     positive_int(draws, name="the number of draws", least=2)
+    positive_int(workers, name="the number of workers")
     between(alpha, 0.0, 1.0, name="alpha")
-    several = isinstance(effects, Iterable)
-    added = tuple(between(e, -np.inf, np.inf, name="effects") for e in effects) if several else ()
-    if not added:
-        got = "is empty" if several else f"is {type(effects).__name__}"
-        raise DesignError(f"effects {got}; give a sequence of effects in the units of the outcome: (0, 5, 10).")
+    if not (progress is None or isinstance(progress, bool) or callable(progress)):
+        raise DesignError("progress must be True, False or a function of (done, total).")
     stream = Seed.of(seed).stream("power")
-    lottery, outcomes = _bound(design, people, world)
-    arm, reference = contrast_of(lottery.arms, contrast)
-    trial = _Trial.of(lottery, (arm, reference), alpha, stream)
-    source = outcomes if outcomes is not None else world
-    parts = list(trial.run(source, stream, draws))
-    estimates, errors, critical, truth = (np.concatenate(column) for column in zip(*parts, strict=True))
-    failed = int((~np.isfinite(estimates) | ~(errors > 0)).sum())
-    if failed:
-        raise EstimationError(
-            f"{count_of(failed, 'draw')} of {draws:,} gave no estimate or no standard error of "
-            f"{lottery.arms.names[arm]!r} (an arm is empty or alone in a stratum, or the outcome does not "
-            "vary). Merge small strata, or check the outcome."
-        )
-    return PowerCurve.of(
-        arm=lottery.arms.names[arm],
-        reference=lottery.arms.names[reference],
-        effects=added,
-        alpha=alpha,
-        columns=(estimates, errors, critical, truth),
+    covariates, groups = wanted_columns(analysis)
+    lottery, base, rows = bound(design, people, world, named=bool(covariates or groups))
+    asked = asked_of(effects, lottery.arms, contrast, world)
+    known = known_of(people, rows, covariates, groups, lottery.n_units)
+    crowd = People.of(lottery, asked.pairs, stream, known)
+    simulation = _simulation(crowd, world, base, analysis, asked, draws, stream)
+    every = _every(simulation)
+    total = draws if every is None else len(every[0])
+    step = max(1, min(BLOCK_DRAWS, BLOCK_CELLS // lottery.n_units))
+    shape = (len(asked.pairs), simulation.columns, TRUTH + 1, total)
+    found = filled(simulation, shape, step=step, workers=workers, progress=progress)
+    _refuse_failed(simulation, found)
+    chances = None if every is None else every[1]
+    curves = [_curve(lottery, simulation, asked, place, one, alpha, chances) for place, one in enumerate(found)]
+    return ArmCurves(curves=tuple(curves), alpha=alpha) if asked.several else curves[0]
+
+
+def _every(simulation: Simulation) -> Every | None:
+    return simulation.analysis.every if isinstance(simulation.analysis, Retest) else None
+
+
+def _simulation(
+    crowd: People,
+    world: MovedWorld | World,
+    base: Floats | None,
+    analysis: Estimator | RandomisationTest | None,
+    asked: Asked,
+    draws: int,
+    stream: object,
+) -> Simulation:
+    """Put together what a trial needs; one set of draws where it serves every effect."""
+    additive = getattr(world, "additive", True)
+    if isinstance(analysis, RandomisationTest):
+        fixed = base is not None and not getattr(world, "random", True)
+        way = Retest(analysis, _listed(crowd.lottery, draws) if fixed else None)
+        additive = additive and (len(crowd.lottery.arms) == 2 or not asked.several)
+        shifts = asked.shifts if additive else None
+    else:
+        way, shifts = analysis_of(analysis, crowd), None  # type: ignore[assignment]
+        additive = additive and way.additive
+    return Simulation(
+        people=crowd,
+        world=world,
+        base=base,
+        analysis=way,
+        pairs=asked.pairs,
+        effects=asked.vectors[:1] if additive else asked.vectors,
+        shifts=shifts,
+        stream=stream,  # type: ignore[arg-type]
     )
 
 
-def _bound(design: object, people: object, world: object) -> tuple[Lottery, Floats | None]:
-    """The lottery, and in its order the outcomes of a Shift."""
-    if not isinstance(world, (Shift, World)):
-        raise DesignError(f"world must be Shift(…) or have a method outcomes(stream); got {type(world).__name__}.")
-    rows: Any = slice(None)
-    if isinstance(design, Assignment):
-        lottery = design.lottery
-        if isinstance(world, Shift) and isinstance(world.outcome, str):
-            rows = locate(design, people, where="the register")
-    elif isinstance(design, Lottery):
-        lottery = design
-        if people is not None or (isinstance(world, Shift) and isinstance(world.outcome, str)):
-            raise DesignError(
-                "a lottery does not know whose row is whose. Give the design or the assignment with the "
-                "register, or people=None and an array in the order of the ids."
-            )
-    else:
-        lottery = bind_rows(design, people)
-    if not isinstance(world, Shift):
-        return lottery, None
-    return lottery, _ordered(world.values(people), rows, lottery.n_units)
+def _listed(lottery: Lottery, draws: int) -> Every | None:
+    """All assignments with their probabilities, where there are no more than the draws asked for."""
+    chunks = all_assignments(lottery, limit=draws)
+    if chunks is None:
+        return None
+    codes, chances = zip(*chunks, strict=True)
+    return np.concatenate(codes), np.concatenate(chances)
 
 
-def _ordered(values: Floats, rows: Any, n: int) -> Floats:
-    absent = int((rows < 0).sum()) if isinstance(rows, np.ndarray) else 0
-    if absent:
-        raise DataError(
-            f"the register lacks {count_of(absent, 'person', 'people')} of the assignment; a simulation "
-            "needs everybody's outcome."
-        )
-    if len(values) != n:
-        raise DataError(f"Shift has {len(values):,} values for {count_of(n, 'person', 'people')}. Give one for each.")
-    return np.ascontiguousarray(values[rows])
+def _refuse_failed(simulation: Simulation, found: Floats) -> None:
+    tested = isinstance(simulation.analysis, Retest)
+    errors = found[:, :, ERROR]
+    bad = ~np.isfinite(found[:, :, VALUE]) | (np.isnan(errors) if tested else ~(errors > 0.0) | ~np.isfinite(errors))
+    if not bad.any():
+        return
+    failed = np.asarray(bad.any(axis=1)).reshape(len(found), -1)
+    place = int(failed.sum(axis=1).argmax())
+    names = simulation.people.lottery.arms.names
+    why = simulation.why(int(failed[place].argmax()), place)
+    said = f" In the first of them: {why}" if why else ""
+    raise EstimationError(
+        f"{count_of(int(failed[place].sum()), 'draw')} of {found.shape[-1]:,} gave no estimate or no standard error of "
+        f"{names[simulation.pairs[place][0]]!r} (an arm is empty or alone in a stratum, or the outcome does not "
+        f"vary). Merge small strata, or check the outcome.{said}"
+    )
 
 
-def _renumbered(codes: Ints) -> Ints:
-    return np.unique(codes, return_inverse=True)[1].astype(np.int64)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Trial:
-    lottery: Lottery
-    cells: Cells
-    arm: int
-    reference: int
-    alpha: float
-    even: bool
-    rows: NDArray[np.bool_]
-    shares: Floats
-
-    @classmethod
-    def of(cls, lottery: Lottery, pair: tuple[int, int], alpha: float, stream: Stream) -> _Trial:
-        """The trial among those who may get both arms; others are left out, as `estimate_effects` does."""
-        cells, shares = cells_of(lottery), shares_of(lottery, stream.child("shares"))
-        rows: NDArray[np.bool_] = np.asarray((shares[:, list(pair)] > 0).all(axis=1))
-        if not rows.any():
-            names = " and ".join(repr(lottery.arms.names[k]) for k in pair)
-            raise DesignError(f"nobody may get both {names}; choose another contrast.")
-        even = bool(np.ptp(shares[rows], axis=0).max() < EVEN)
-        if not rows.all():
-            kept = None if cells.clusters is None else _renumbered(cells.clusters[rows])
-            cells = replace(cells, strata=_renumbered(cells.strata[rows]), clusters=kept)
-        return cls(
-            lottery=lottery,
-            cells=cells,
-            arm=pair[0],
-            reference=pair[1],
+def _curve(
+    lottery: Lottery,
+    simulation: Simulation,
+    asked: Asked,
+    place: int,
+    found: Floats,
+    alpha: float,
+    chances: Floats | None,
+) -> PowerCurve | PowerGrid:
+    """The finding of one contrast from its trials (E, 4, draws)."""
+    names = {"arm": lottery.arms.names[asked.pairs[place][0]], "reference": lottery.arms.names[asked.pairs[place][1]]}
+    tested = isinstance(simulation.analysis, Retest)
+    dof = np.maximum(np.where(np.isfinite(found[:, DOF]), found[:, DOF], 1e300), 1e-3)
+    dof = np.where(np.isnan(found[:, DOF]), 1.0, dof)
+    if not tested and len(found) == 1 and asked.additive(simulation.world):
+        columns = (found[0, VALUE], found[0, ERROR], critical_t(dof[0], alpha), found[0, TRUTH])
+        return PowerCurve.of(**names, effects=asked.own[place], alpha=alpha, columns=columns, dof=dof[0])
+    trials = [
+        Trials(
+            effect=effect,
             alpha=alpha,
-            even=even,
-            rows=rows,
-            shares=shares[rows],
+            estimates=one[VALUE],
+            truth=one[TRUTH],
+            errors=None if tested else one[ERROR],
+            critical=None if tested else critical_t(dof[e], alpha),
+            dof=None if tested else dof[e],
+            p_values=one[ERROR] if tested else None,
+            chances=chances,
         )
-
-    def run(self, source: Any, stream: Stream, draws: int) -> Iterator[tuple[Floats, Floats, Floats, Floats]]:
-        """Estimates, errors, critical values and true effects, chunk by chunk."""
-        done = 0
-        for codes in redraws(self.lottery, stream.child("lottery"), draws):
-            if isinstance(source, np.ndarray):
-                found, truth = self._analysed(source[self.rows], self._kept(codes)), np.zeros(len(codes))
-            else:
-                rows = [self._once(source, stream.child(f"world {done + b}"), row) for b, row in enumerate(codes)]
-                *found_columns, truth = np.array(rows, dtype=np.float64).T
-                found = Drawn(*found_columns)
-            done += len(codes)
-            usable = np.where(np.isfinite(found.dof), np.maximum(found.dof, 1e-3), 1.0)
-            yield found.value, found.error, critical_t(usable, self.alpha), truth
-
-    def _once(self, world: World, stream: Stream, codes: Codes) -> tuple[float, float, float, float]:
-        """One trial in a world made for it: each person shows the outcome of the arm they got."""
-        made = world.outcomes(stream)
-        try:
-            table = np.asarray(made, dtype=np.float64)
-        except (TypeError, ValueError):
-            table = np.zeros(())
-        shape = (self.lottery.n_units, len(self.lottery.arms))
-        if table.shape != shape or not np.isfinite(table).all():
-            raise DataError(f"the world must give finite outcomes of shape {shape}; got shape {table.shape}.")
-        seen = table[np.arange(len(codes)), codes.astype(np.intp)]
-        found = self._analysed(seen[self.rows], self._kept(codes[None, :]))
-        truth = float((table[self.rows, self.arm] - table[self.rows, self.reference]).mean())
-        return float(found.value[0]), float(found.error[0]), float(found.dof[0]), truth
-
-    def _kept(self, codes: Codes) -> Codes:
-        return codes if self.rows.all() else codes[:, self.rows]
-
-    def _analysed(self, y: Floats, codes: Codes) -> Drawn:
-        """The default analysis: see `kokeilu.estimate.effects`."""
-        arm, reference = self.arm, self.reference
-        strata, clusters = self.cells.strata, self.cells.clusters
-        if not self.cells.whole:
-            return Drawn(*np.array([self._two_stage(y, row) for row in codes]).T)
-        if not strata.any():
-            if clusters is None:
-                return welch_draws(y, codes, arm=arm, reference=reference)
-            return cr2_draws(y, codes, clusters, strata, arm=arm, reference=reference)
-        counts = self._counts(codes)
-        if clusters is not None and self.even and counts.max() > 1:
-            found = stratum_effects_draws(y, codes, clusters, strata, arm=arm, reference=reference)
-            error = np.where((counts == 0).any(axis=(0, 2)), np.nan, found.error)
-            return Drawn(found.value, error, found.dof)
-        lone = (counts < 2).any(axis=(0, 2))
-        if clusters is not None and not lone.any():
-            return cr2_draws(y, codes, clusters, strata, arm=arm, reference=reference)
-        units, number = counts.sum(axis=(0, 2)), counts.shape[2]
-        value, error = studentised(y, codes, arm=arm, reference=reference, strata=strata, clusters=clusters)
-        dof = np.maximum(units - np.where(lone, number + 1.0, 2.0 * number), 1.0)
-        few = ~lone & (counts < COUNTED_CELL).any(axis=(0, 2))
-        if clusters is None and few.any():
-            dof[few] = satterthwaite_draws(y, codes[few], strata, arm=arm, reference=reference)
-        return Drawn(value, error, dof)
-
-    def _two_stage(self, y: Floats, codes: Codes) -> tuple[float, float, float]:
-        """Value, error and degrees of freedom of one draw of people within drawn clusters; NaN without a variance."""
-        names = self.lottery.arms.names
-        everybody = tuple(np.bincount(codes, minlength=len(names)).tolist())
-        view = View(
-            outcome="outcome",
-            arms=self.lottery.arms,
-            y=y,
-            codes=codes,
-            rows=np.arange(y.size),
-            strata=self.cells.strata,
-            clusters=self.cells.clusters,
-            shares=self.shares,
-            covariates=np.empty((y.size, 0)),
-            covariate_names=(),
-            account=Account(arms=names, assigned=everybody, linked=everybody, observed=everybody),
-            lottery=self.lottery,
-            stream=Seed.of("no redraws are made").stream("view"),
-            fixed=self.cells.fixed,
-            strata_names=self.cells.names,
-            cluster_name=self.cells.cluster_name,
-            whole=False,
-        )
-        try:
-            found = by_design(view).estimate(view, ((names[self.arm], names[self.reference]),))[0]
-        except EstimationError:
-            return np.nan, np.nan, np.nan
-        return found.value, found.error, np.inf if found.dof is None else found.dof
-
-    def _counts(self, codes: Codes) -> Floats:
-        """Units in the two arms by draw and stratum, shape (2, b, strata)."""
-        strata = self.cells.strata
-        if self.cells.clusters is not None:
-            first = np.unique(self.cells.clusters, return_index=True)[1]
-            codes, strata = codes[:, first], strata[first]
-        order = np.argsort(strata, kind="stable")
-        starts = np.searchsorted(strata[order], np.arange(int(strata.max()) + 1))
-        sorted_codes = codes[:, order]
-        return np.array(
-            [np.add.reduceat(sorted_codes == k, starts, axis=1, dtype=np.float64) for k in (self.arm, self.reference)]
-        )
+        for e, (effect, one) in enumerate(zip((asked.none, *asked.own[place]), found, strict=True))
+    ]
+    effects = {"effects": asked.own[place], "null": trials[0], "found": tuple(trials[1:])}
+    return PowerGrid(**names, alpha=alpha, none=asked.none, **effects)  # type: ignore[arg-type]

@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 
-from kokeilu._checks import between
-from kokeilu.core.arms import Arms
 from kokeilu.errors import DesignError
-from kokeilu.power.layout import (
-    ClusterSizes,
-    Frame,
-    arms_of,
-    check_icc,
-    contrast_of,
-    counted,
-    draws_clusters,
-    frame_of,
-    unseen_strata,
-)
+from kokeilu.power.cluster_sizes import ClusterSizes
+from kokeilu.power.framed import Framed, Sizes
+from kokeilu.power.hypotheses import Hypothesis, Superiority
+from kokeilu.power.layout import arms_of, check_icc, draws_clusters, frame_of
 from kokeilu.power.models import OutcomeModel
-from kokeilu.power.question import EDGE, Question, fewest_units, round_up, smallest
+from kokeilu.power.question import EDGE, Effects, Question, smallest
+from kokeilu.power.reality import Reality
 from kokeilu.power.results import Power
+from kokeilu.power.search import Search, effects_by_arm, pairs_of
 
-__all__ = ["detectable_effect", "power_at", "sample_size"]
-
-WIDE = 1e100  # people per cluster that stand for infinitely many
+__all__ = ["detectable_effect", "power_at", "question_of", "sample_size"]
 
 
-def _pairs(arms: Arms, contrast: str | tuple[str, str] | None) -> tuple[list[tuple[int, int]], int]:
-    """Every arm that has a share against the chosen reference, and the place of the chosen contrast."""
-    arm, reference = contrast_of(arms, contrast)
-    pairs = [(k, reference) for k, share in enumerate(arms.shares) if k != reference and (share > 0 or k == arm)]
-    return pairs, pairs.index((arm, reference))
+def question_of(
+    outcome: OutcomeModel,
+    *,
+    target: float | None,
+    alpha: float | None,
+    alternative: str | None,
+    covariates: int,
+    test: Hypothesis | None,
+    reality: Reality | None,
+) -> Question:
+    """Return the question that the arguments of a verb make; `alpha` and `alternative` are short for a test."""
+    if test is not None and (alpha is not None or alternative is not None):
+        raise DesignError(
+            f"{type(test).__name__} states its own level and sides; leave alpha and alternative out, or drop `test`."
+        )
+    plain = Superiority(alpha=0.05 if alpha is None else alpha, alternative=alternative or "two-sided")
+    return Question(
+        outcome=outcome,
+        test=plain if test is None else test,
+        covariates=covariates,
+        reality=Reality() if reality is None else reality,
+        target=target,
+    )
 
 
 def detectable_effect(
@@ -41,10 +49,12 @@ def detectable_effect(
     outcome: OutcomeModel,
     *,
     power: float = 0.80,
-    alpha: float = 0.05,
-    alternative: str = "two-sided",
+    alpha: float | None = None,
+    alternative: str | None = None,
     covariates: int = 0,
     contrast: str | tuple[str, str] | None = None,
+    test: Hypothesis | None = None,
+    reality: Reality | None = None,
 ) -> Power:
     """Return the smallest effect that a design detects with a given power.
 
@@ -52,11 +62,13 @@ def detectable_effect(
     ----------
     design : Mechanism
         The rule for randomising; it says the arms, their shares, the strata and the clusters.
-    people : table, int, or ClusterSizes
+    people : table, int, or sizes
         The register (its real strata and its real, unequal cluster sizes are used), the total number of
-        people in all arms, or :class:`ClusterSizes` for a clustered design before there is a register.
-    outcome : Mean or Proportion
-    power, alpha : float
+        people in all arms, or sizes alone before there is a register: :class:`ClusterSizes`, :class:`Blocks` and the
+        like.
+    outcome : Mean, Proportion, ...
+    power : float
+    alpha : float, default 0.05
     alternative : {"two-sided", "greater", "less"}
         "less" looks for a decrease. Two-sided, the answer is an increase, and `decrease` stands beside it.
     covariates : int, default 0
@@ -64,6 +76,10 @@ def detectable_effect(
     contrast : str or (arm, reference), optional
         The contrast that is the answer; by default the first other arm against the reference arm. `rows()`
         has every arm against that reference.
+    test : Superiority, Dunnett, GroupSequential, ..., optional
+        In place of `alpha` and `alternative`.
+    reality : Reality, optional
+        Take-up and attrition. With take-up stated, effects are those of taking part.
 
     Returns
     -------
@@ -89,22 +105,60 @@ def detectable_effect(
     >>> round(kk.detectable_effect(design, 4000, kk.Proportion(base=0.30)).value, 4)
     0.0413
     """
-    question = Question(outcome=outcome, alpha=alpha, alternative=alternative, covariates=covariates, target=power)
-    frame = frame_of(design, people, outcome)
-    pairs, chosen = _pairs(frame.arms, contrast)
+    question = question_of(
+        outcome,
+        target=power,
+        alpha=alpha,
+        alternative=alternative,
+        covariates=covariates,
+        test=test,
+        reality=reality,
+    )
+    if question.side == "between" or type(question.test).__name__ == "NonInferiority":
+        raise DesignError(
+            "a detectable effect belongs to a test of no effect. For a margin ask power_at or sample_size, with the "
+            "effect that you believe in."
+        )
+    enrolled = frame_of(design, people, outcome)
+    frame = question.framed(enrolled)
+    pairs, chosen = pairs_of(frame.arms, contrast)
+    effects = _joint_effects(question, frame, pairs)
     rows = []
-    for arm, reference in pairs:
-        effect = question.detectable(frame.layout(arm, reference), question.sign)
+    for place, (arm, reference) in enumerate(pairs):
+        effect = effects[place] if effects else question.detectable(frame, (arm, reference), question.sign)
         if effect is None:
             raise _out_of_reach(question, frame, arm, reference)
         rows.append(question.row(frame, arm, reference, effect))
-    return question.finding("detectable_effect", frame, tuple(rows), chosen)
+    return question.finding("detectable_effect", enrolled, tuple(rows), chosen)
 
 
-def _out_of_reach(question: Question, frame: Frame, arm: int, reference: int) -> DesignError:
+def _joint_effects(question: Question, frame: Framed, pairs: list[tuple[int, int]]) -> list[float]:
+    """The same effect of every arm at which a joint test has the power asked for; [] for other tests."""
+    if getattr(question.test, "joint", None) is None:
+        return []
+    none = question.outcome.natural(0.0)
+    unit = question.scheme(frame, *pairs[0]).error(none)
+    limit = min(question.outcome.reach(1) / max(question.reality.taking(frame.arms, *pair)) for pair in pairs) * EDGE
+
+    def effect_at(x: float) -> float:
+        return min(question.outcome.natural(unit * x), limit)
+
+    def power_at_times(x: float) -> float:
+        return question.answer(frame, pairs, [effect_at(x)] * len(pairs))
+
+    if not math.isinf(limit) and (most := question.answer(frame, pairs, [limit] * len(pairs))) < (question.target or 0):
+        raise DesignError(
+            f"no possible effect has power {question.target:g}: even the largest in every arm has {most:.3f}. Add people."
+        )
+    # A search over sizes is one over effects: power rises with either.
+    return [effect_at(smallest(question, power_at_times, 1e-9))] * len(pairs)
+
+
+def _out_of_reach(question: Question, frame: Framed, arm: int, reference: int) -> DesignError:
     sign = question.sign
-    end = question.outcome.reach(sign) * EDGE * sign
-    most = question.power(frame.layout(arm, reference), end)
+    taking = max(question.reality.taking(frame.arms, arm, reference))
+    end = question.outcome.reach(sign) * EDGE * sign / taking
+    most = question.power(question.scheme(frame, arm, reference), end)
     return DesignError(
         f"no possible effect of {frame.arms.names[arm]!r} has power {question.target:g}: even a share of "
         f"{1 if sign > 0 else 0} in that arm has {most:.3f}. Add people, or ask for the other direction."
@@ -116,25 +170,28 @@ def power_at(
     people: object,
     outcome: OutcomeModel,
     *,
-    effect: float,
-    alpha: float = 0.05,
-    alternative: str = "two-sided",
+    effect: Effects,
+    alpha: float | None = None,
+    alternative: str | None = None,
     covariates: int = 0,
     contrast: str | tuple[str, str] | None = None,
+    test: Hypothesis | None = None,
+    reality: Reality | None = None,
 ) -> Power:
     """Return the power of a design at a given effect.
 
     Parameters
     ----------
-    design, people, outcome, alpha, alternative, covariates, contrast
+    design, people, outcome, alpha, alternative, covariates, contrast, test, reality
         As for :func:`detectable_effect`.
-    effect : float
+    effect : float, or mapping of arm to float
         The true effect in the units of the outcome, signed; for a proportion a difference of shares.
 
     Returns
     -------
     Power
-        `value` is the power. A one-sided test "greater" with a negative effect has a power below `alpha`.
+        `value` is the power (for a joint test that of the test over all arms). A one-sided test "greater" with a
+        negative effect has a power below `alpha`.
 
     Raises
     ------
@@ -148,24 +205,29 @@ def power_at(
     >>> round(kk.power_at(design, 1000, kk.Mean(sd=1.0), effect=0.2).value, 3)
     0.885
     """
-    question = Question(outcome=outcome, alpha=alpha, alternative=alternative, covariates=covariates)
-    between(effect, -math.inf, math.inf, name="effect")
-    frame = frame_of(design, people, outcome)
-    pairs, chosen = _pairs(frame.arms, contrast)
-    rows = tuple(question.row(frame, arm, reference, float(effect)) for arm, reference in pairs)
-    return question.finding("power", frame, rows, chosen)
+    question = question_of(
+        outcome, target=None, alpha=alpha, alternative=alternative, covariates=covariates, test=test, reality=reality
+    )
+    enrolled = frame_of(design, people, outcome)
+    frame = question.framed(enrolled)
+    pairs, chosen = pairs_of(frame.arms, contrast)
+    effects = effects_by_arm(effect, frame.arms, pairs)
+    rows = tuple(question.row(frame, *pair, one) for pair, one in zip(pairs, effects, strict=True))
+    return question.finding("power", enrolled, rows, chosen)
 
 
 def sample_size(
     design: object,
     outcome: OutcomeModel,
     *,
-    effect: float,
+    effect: Effects,
     power: float = 0.80,
-    alpha: float = 0.05,
-    alternative: str = "two-sided",
+    alpha: float | None = None,
+    alternative: str | None = None,
     covariates: int = 0,
-    clusters_of: float | ClusterSizes | None = None,
+    sizes: float | ClusterSizes | Sizes | None = None,
+    test: Hypothesis | None = None,
+    reality: Reality | None = None,
 ) -> Power:
     """Return how many people give every arm, against the reference arm, the power asked for.
 
@@ -173,19 +235,20 @@ def sample_size(
     ----------
     design : Mechanism
         Says the arms, their shares and whether whole clusters are drawn.
-    outcome, power, alpha, alternative, covariates
+    outcome, power, alpha, alternative, covariates, test, reality
         As for :func:`detectable_effect`.
-    effect : float
+    effect : float, or mapping of arm to float
         The true effect in the units of the outcome, signed; for a proportion a difference of shares.
-    clusters_of : float or ClusterSizes, optional
+    sizes : float, ClusterSizes, Blocks, ..., optional
         For a clustered design: people per cluster (the answer is the number of clusters), or ``ClusterSizes``
-        with a `size` and `cv`, or with a `count` (the answer is then the number of people per cluster).
+        with a `size` and `cv`, or with a `count` (the answer is then the number of people per cluster). Or other sizes
+        alone, one of which is left open and solved for.
 
     Returns
     -------
     Power
         `value` is the total number of people. Arms (of people or of clusters) are rounded up one by one;
-        `power` is that of these whole numbers, `continuous` the root before rounding.
+        `power` is that of these whole numbers, `continuous` the people before rounding and `root` what was solved for.
 
     Raises
     ------
@@ -200,90 +263,29 @@ def sample_size(
     >>> kk.sample_size(design, kk.Mean(sd=1.0), effect=0.2).value
     788
     """
-    question = Question(outcome=outcome, alpha=alpha, alternative=alternative, covariates=covariates, target=power)
-    _check_effect(question, effect)
-    arms, notes = arms_of(design), unseen_strata(design)
-    sizes = _cluster_sizes(design, clusters_of)
-    check_icc(outcome, clustered=sizes is not None)
-    search = _Search(question=question, arms=arms, effect=float(effect), notes=notes)
-    if sizes is not None and sizes.count is not None:
-        continuous, frame = search.people_per_cluster(sizes.count, sizes.cv)
-    else:
-        continuous, frame = search.units(None if sizes is None else (float(sizes.size or 0), sizes.cv))
-    rows = tuple(question.row(frame, *pair, search.effect) for pair in search.pairs)
-    weakest = min(range(len(rows)), key=lambda i: rows[i].power)
-    return replace(question.finding("sample_size", frame, rows, weakest), continuous=continuous)
+    question = question_of(
+        outcome, target=power, alpha=alpha, alternative=alternative, covariates=covariates, test=test, reality=reality
+    )
+    search = Search(question=question, design=design, arms=arms_of(design), stated=effect)
+    search.check()
+    if sizes is not None and not isinstance(sizes, ClusterSizes) and callable(getattr(sizes, "frame", None)):
+        return search.open_size(sizes)
+    clusters = _cluster_sizes(design, sizes)
+    check_icc(outcome, clustered=clusters is not None)
+    if clusters is not None and clusters.count is not None:
+        return search.people_per_cluster(clusters)
+    return search.units(clusters)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Search:
-    question: Question
-    arms: Arms
-    effect: float
-    notes: tuple[str, ...]
-
-    @property
-    def pairs(self) -> list[tuple[int, int]]:
-        return _pairs(self.arms, None)[0]
-
-    @property
-    def shares(self) -> tuple[float, ...]:
-        return tuple(float(share) for share in self.arms.shares)
-
-    def units(self, sizes: tuple[float, float] | None) -> tuple[float, Frame]:
-        """People, or clusters of a given size: the root in people, and the frame of whole units by arm."""
-
-        def frame_at(x: float) -> Frame:
-            return counted(self.arms, tuple(s * x for s in self.shares), sizes=sizes, notes=self.notes)
-
-        root = max(
-            smallest(self.question, frame_at, pair, self.effect, fewest_units(self.question, self.shares, pair))
-            for pair in self.pairs
-        )
-        whole = tuple(float(round_up(s * root)) for s in self.shares)
-        frame = counted(self.arms, whole, sizes=sizes, notes=self.notes)
-        return root * (1.0 if sizes is None else sizes[0]), frame
-
-    def people_per_cluster(self, count: int, cv: float) -> tuple[float, Frame]:
-        """A number of clusters: the root in people, and the frame of whole people per cluster."""
-        units = tuple(s * count for s in self.shares)
-
-        def frame_at(size: float) -> Frame:
-            return counted(self.arms, units, sizes=(size, cv), notes=self.notes)
-
-        for pair in self.pairs:
-            limit = self.question.power(frame_at(WIDE).layout(*pair), self.effect)
-            if limit <= (self.question.target or 0.0):
-                raise DesignError(
-                    f"{count:,} clusters with an ICC of {self.question.outcome.icc:g} cannot have more "
-                    f"power than {limit:.3f} against an effect of {self.effect:g}, however many people "
-                    "each has. Add clusters, or explain variance between them (cluster_r2)."
-                )
-        root = max(smallest(self.question, frame_at, pair, self.effect, 1.0) for pair in self.pairs)
-        return root * count, frame_at(float(round_up(root)))
-
-
-def _check_effect(question: Question, effect: float) -> None:
-    between(effect, -math.inf, math.inf, name="effect")
-    if effect == 0:
-        raise DesignError("an effect of 0 is found by no number of people; state the effect that matters.")
-    if question.alternative != "two-sided" and effect * question.sign < 0:
-        raise DesignError(
-            f"an effect of {effect:g} lies against the alternative {question.alternative!r}; no number of "
-            "people finds it. Change the sign or the alternative."
-        )
-    question.outcome.variances(float(effect))
-
-
-def _cluster_sizes(design: object, clusters_of: float | ClusterSizes | None) -> ClusterSizes | None:
+def _cluster_sizes(design: object, sizes: float | ClusterSizes | Sizes | None) -> ClusterSizes | None:
     clustered = draws_clusters(design)
-    if not clustered and clusters_of is not None:
-        raise DesignError("clusters_of belongs to a design that draws whole clusters; wrap this one in Clustered.")
+    if not clustered and sizes is not None:
+        raise DesignError("sizes belongs to a design that draws whole clusters; wrap this one in Clustered.")
     if not clustered:
         return None
-    if clusters_of is None:
-        raise DesignError("the design draws whole clusters; give clusters_of, the number of people in a cluster.")
-    sizes = clusters_of if isinstance(clusters_of, ClusterSizes) else ClusterSizes(size=clusters_of)
-    if sizes.count is not None and sizes.size is not None:
+    if sizes is None:
+        raise DesignError("the design draws whole clusters; give sizes, the number of people in a cluster.")
+    found = sizes if isinstance(sizes, ClusterSizes) else ClusterSizes(size=sizes)  # type: ignore[arg-type]
+    if found.count is not None and found.size is not None:
         raise DesignError("ClusterSizes states both `count` and `size`, which leaves nothing to solve; drop one.")
-    return sizes
+    return found
