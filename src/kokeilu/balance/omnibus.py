@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-from kokeilu._kernels.imbalance import arm_totals, centred_within, quadratic_forms, totals_covariance, whitening
+from kokeilu._checks import positive_int
+from kokeilu.balance.statistics import Reduce, Statistic, Units, statistic_of
 from kokeilu.core.assignment import Assignment
-from kokeilu.core.lottery import all_assignments, cells_of, redraws, shares_of
-from kokeilu.core.protocols import Codes, Exchangeable, Floats, Ints
+from kokeilu.core.lottery import all_assignments, redraws
+from kokeilu.core.protocols import Codes, Floats
 from kokeilu.core.results import TestResult
 
 __all__ = ["omnibus_test"]
@@ -20,19 +20,33 @@ EXACT_LIMIT = 10**6
 EXACT_CELLS = 4 * 10**9
 """All assignments are gone through up to a million of them, and up to this many codes."""
 
+EXACT_PAIRS = 2 * 10**11
+"""The same where all pairs enter, in multiplications."""
+
 TIE = 1e-8
 """Statistics closer than this part of the observed one are tied."""
 
 
 def omnibus_test(
-    assignment: Assignment, values: Floats, *, draws: int, missing: dict[str, int] | None = None
+    assignment: Assignment,
+    values: Floats,
+    *,
+    draws: int,
+    missing: dict[str, int] | None = None,
+    statistic: str = "mahalanobis",
+    weights: Floats | None = None,
+    name: str = "omnibus balance test",
 ) -> TestResult:
     r"""Test that the arms are as alike as this lottery makes them.
 
-    The statistic is :math:`q = T' Cov^+ T`, with T the totals of the covariates, centred within strata, in each arm
-    but the first (of whole clusters, where clusters are drawn), and Cov their covariance under the design. The
-    p-value is the probability of a q at least as large: exact over all assignments where there are at most a million,
-    otherwise (1 + hits) / (1 + draws).
+    The p-value is the probability of a statistic at least as large: exact over all assignments where there are at most
+    a million, otherwise (1 + hits) / (1 + draws).
+
+    "mahalanobis" is :math:`q = T' Cov^+ T`, with T the totals of the covariates, centred within strata, in each arm but
+    the first (of whole clusters, where clusters are drawn), and Cov their covariance under the design. Where there are
+    more columns than half the units, q is the same in every draw or nearly so, and the sum of the squared standardised
+    totals is taken instead. "F" is Pillai's F of the arms on the covariates, "max" the largest standardised total,
+    "energy" and "kernel" are distances between the whole distributions.
 
     Parameters
     ----------
@@ -42,70 +56,60 @@ def omnibus_test(
     draws : int
     missing : mapping of arm to number of people, optional
         People without a row of covariates, for the account.
+    statistic : {"mahalanobis", "F", "max", "energy", "kernel"}
+    weights : (n,) array, optional
+        What each person counts for.
+    name : str
+        Of the test.
 
     Returns
     -------
     TestResult
-        `statistic` is q. The chi-square approximation is in the notes.
+        The chi-square or F approximation is in the notes.
 
     Source: Hansen & Bowers (2008), Statist. Sci. 23, 219-236.
     """
-    form = _Form.of(assignment, values)
+    positive_int(draws, name="draws")
+    units = Units.of(assignment, values, weights)
+    judge = statistic_of(assignment, values, units, statistic, weights, draws)
+    seen, drawn, chances = _judged(assignment, judge, draws)
+    hits = drawn >= seen * (1.0 - TIE) - 1e-10
+    return _result(assignment, judge, seen, hits, chances, missing, name)
+
+
+def _judged(assignment: Assignment, judge: Statistic, draws: int) -> tuple[float, Floats, Floats | None]:
+    """The statistic as drawn and of all draws, with their probabilities where these are all assignments."""
+    observed = judge.features(assignment.codes[None])
     chances: list[Floats] = []
-    totals = []
-    for codes, chance in _draws(assignment, draws):
-        totals.append(form.totals(codes))
+    parts = []
+    for codes, chance in _draws(assignment, draws, judge.cost):
+        features = judge.features(codes)
+        parts.append(features if judge.reduce is None else judge.reduce(features))
         if chance is not None:
             chances.append(chance)
-    seen = form.totals(assignment.codes[None])
-    drawn, weights = np.concatenate(totals), np.concatenate(chances) if chances else None
-    factors = whitening(form.covariance) if form.covariance is not None else _empirical(seen, drawn, weights)
-    q_seen = float(quadratic_forms(seen, factors)[0])
-    hits = quadratic_forms(drawn, factors) >= q_seen * (1.0 - TIE) - 1e-10
-    return _result(assignment, q_seen, hits, weights, factors.shape[1], form, missing)
+    drawn, weights = np.concatenate(parts), np.concatenate(chances) if chances else None
+    reduce = judge.reduce
+    if reduce is None:
+        reduce = _learnt(judge, observed, drawn, weights)
+        drawn = reduce(drawn)
+    return float(reduce(observed)[0]), drawn, weights
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Form:
-    """Columns of what is drawn, and the covariance of their totals where the lottery names its cells."""
-
-    columns: Floats
-    centre: Floats
-    places: Ints
-    arms: int
-    covariance: Floats | None
-    clustered: bool
-
-    @classmethod
-    def of(cls, assignment: Assignment, values: Floats) -> _Form:
-        """Centre and scale the columns of people or of clusters."""
-        lottery, arms = assignment.lottery, len(assignment.arms)
-        cells = cells_of(lottery)
-        whole = cells.clusters if cells.whole else None
-        columns, _ = centred_within(values, cells.strata, whole)
-        places = np.arange(len(assignment))
-        if whole is not None:
-            places = np.unique(whole, return_index=True)[1]
-        shares = shares_of(lottery, assignment.stream("shares"))[places]
-        named = isinstance(lottery, Exchangeable) and cells.whole
-        return cls(
-            columns=columns,
-            centre=np.concatenate([shares[:, k] @ columns for k in range(1, arms)]),
-            places=places,
-            arms=arms,
-            covariance=totals_covariance(columns, cells.strata[places], shares) if named else None,
-            clustered=whole is not None,
-        )
-
-    def totals(self, codes: Codes) -> Floats:
-        """Totals by arm less their expectation, for codes of people (b, n)."""
-        drawn = codes if len(self.places) == codes.shape[1] else codes[:, self.places]
-        return arm_totals(drawn, self.columns, self.arms) - self.centre
+def _learnt(judge: Statistic, observed: Floats, drawn: Floats, chances: Floats | None) -> Reduce:
+    """Learn from all draws; the observed one is among redraws, so that none stands out."""
+    table = drawn if chances is not None else np.concatenate([observed, drawn])
+    weights = chances if chances is not None else np.full(len(table), 1.0 / len(table))
+    if judge.learn is None:
+        return lambda features: features[:, 0]
+    return judge.learn(table, weights)
 
 
-def _draws(assignment: Assignment, draws: int) -> Iterator[tuple[Codes, Floats | None]]:
+def _draws(assignment: Assignment, draws: int, cost: int) -> Iterator[tuple[Codes, Floats | None]]:
     lottery = assignment.lottery
-    every = all_assignments(lottery, min(EXACT_LIMIT, max(10_000, EXACT_CELLS // lottery.n_units)))
+    limit = min(EXACT_LIMIT, max(10_000, EXACT_CELLS // lottery.n_units))
+    if cost:
+        limit = min(limit, max(1_000, EXACT_PAIRS // cost))
+    every = all_assignments(lottery, limit)
     if every is not None:
         yield from every
         return
@@ -113,24 +117,16 @@ def _draws(assignment: Assignment, draws: int) -> Iterator[tuple[Codes, Floats |
         yield codes, None
 
 
-def _empirical(seen: Floats, drawn: Floats, chances: Floats | None) -> Floats:
-    """Whitening by the covariance over all draws; the observed one is among redraws, so that none stands out."""
-    table = drawn if chances is not None else np.concatenate([seen, drawn])
-    weights = chances if chances is not None else np.full(len(table), 1.0 / len(table))
-    return whitening((table * weights[:, None]).T @ table)
-
-
 def _result(
     assignment: Assignment,
-    statistic: float,
+    judge: Statistic,
+    seen: float,
     hits: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
     chances: Floats | None,
-    rank: int,
-    form: _Form,
     missing: dict[str, int] | None,
+    name: str,
 ) -> TestResult:
-    draws = int(hits.size)
-    found = int(hits.sum())
+    draws, found, exact = int(hits.size), int(hits.sum()), chances is not None
     if chances is not None:
         p_value = low = high = min(1.0, float(chances[hits].sum()))
     else:
@@ -138,34 +134,33 @@ def _result(
         bounds = stats.binomtest(found, draws).proportion_ci(0.99, method="exact")
         low, high = float(bounds.low), float(bounds.high)
     absent = missing or dict.fromkeys(assignment.arms.names, 0)
+    kind = f"all {draws:,} assignments" if exact else f"{draws:,} redraws of the lottery"
     return TestResult(
-        name="omnibus balance test",
+        name=name,
         outcome="",
         arm="",
         reference="",
-        statistic=statistic,
+        statistic=seen,
         p_value=p_value,
         draws=draws,
-        exact=chances is not None,
-        p_error=0.0 if chances is not None else float(np.sqrt(p_value * (1.0 - p_value) / draws)),
+        exact=exact,
+        p_error=0.0 if exact else float(np.sqrt(p_value * (1.0 - p_value) / draws)),
         p_low=low,
         p_high=high,
         n={arm: count - absent[arm] for arm, count in assignment.counts().items()},
         missing=absent,
-        reason=_reason(form, draws, exact=chances is not None),
-        notes=_notes(statistic, rank),
+        reason=(
+            "Hypothesis: the draw was held as stated. p is the share of draws in which the arms are at least as unlike "
+            f"as they are here; judged by the {judge.says}; {kind}."
+        ),
+        notes=_notes(judge, seen),
     )
 
 
-def _reason(form: _Form, draws: int, *, exact: bool) -> str:
-    what = f"totals of {len(form.places):,} whole clusters" if form.clustered else "totals of people"
-    kind = f"all {draws:,} assignments" if exact else f"{draws:,} redraws of the lottery"
-    return f"Hypothesis: the draw was held as stated. Statistic: squared distance of the arms in {what}, {kind}."
-
-
-def _notes(statistic: float, rank: int) -> tuple[str, ...]:
-    if rank == 0:
+def _notes(judge: Statistic, seen: float) -> tuple[str, ...]:
+    if judge.rank == 0:
         return ("no covariate varies within strata, so none can differ between the arms: there was nothing to test.",)
-    approximate = float(stats.chi2.sf(statistic, rank))
-    freedom = "1 degree of freedom" if rank == 1 else f"{rank} degrees of freedom"
-    return (f"for comparison only: chi-square approximation p = {approximate:.3f} on {freedom}.",)
+    if judge.law is None:
+        return judge.notes
+    approximate, name = judge.law(seen)
+    return (*judge.notes, f"for comparison only: {name.replace(' on ', f' p = {approximate:.3f} on ', 1)}.")
