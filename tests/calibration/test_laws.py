@@ -17,6 +17,7 @@ import pytest
 from scipy import stats
 
 import kokeilu as kk
+from calibration.record import record_deviation
 from kokeilu._kernels.streams import Seed
 from kokeilu.core.assignment import DRAW_STREAM
 
@@ -47,9 +48,18 @@ def deviations(found: Any, stated: Any, error: float) -> Any:
     return (np.abs(found - stated) / np.where(sure, 1.0, spread))[~sure]
 
 
-def judge(found: Any, stated: Any, error: float) -> None:
+def judge(found: Any, stated: Any, error: float, *, name: str = "", what: str = "") -> None:
     off = deviations(found, stated, error)
     limit = stats.norm.isf(1e-4 / 2 / max(off.size, 1))
+    if name:
+        record_deviation(
+            topic="laws of draws",
+            design=name,
+            what=f"{what} against the stated law, in Monte Carlo errors: the largest of {off.size:,}",
+            replications=SEEDS,
+            found=float(off.max(initial=0.0)),
+            allowed=float(limit),
+        )
     assert off.max(initial=0.0) <= limit, f"{off.max():.2f} standard errors of {limit:.2f} allowed"
 
 
@@ -58,7 +68,7 @@ def test_marginal_frequencies(name):
     drawn, codes = case(name)
     law = kk.law(drawn)
     found = np.stack([(codes == arm).mean(axis=0) for arm in range(len(drawn.arms))], axis=1)
-    judge(found, law.marginals, law.error)
+    judge(found, law.marginals, law.error, name=name, what="one person's chances")
 
 
 @pytest.mark.parametrize("name", designs.DESIGNS)
@@ -72,7 +82,7 @@ def test_pairwise_frequencies(name):
     wide = codes.astype(np.int64)
     found = [np.bincount(wide[:, i] * arms + wide[:, j], minlength=arms**2) / SEEDS for i, j in pairs]
     stated = [law.joint(i, j).ravel() for i, j in pairs]
-    judge(np.stack(found), np.stack(stated), law.pair_error)
+    judge(np.stack(found), np.stack(stated), law.pair_error, name=name, what="chances of two people")
 
 
 def test_a_wrong_law_is_found():

@@ -14,6 +14,7 @@ import pytest
 from scipy import stats
 
 import kokeilu as kk
+from calibration.record import record_deviation
 from kokeilu.power.layout import ClusterSizes
 from kokeilu.power.models import Mean, Proportion
 from kokeilu.power.simulate import simulate_power
@@ -25,9 +26,17 @@ DRAWS = 20_000
 CHUNK = 500
 
 
-def agrees(formula: float, rejections: np.ndarray, slack: float = 0.0) -> None:
+def agrees(formula: float, rejections: np.ndarray, slack: float = 0.0, *, name: str) -> None:
     found = rejections.mean()
     error = math.sqrt(formula * (1 - formula) / len(rejections))
+    record_deviation(
+        topic="power",
+        design=name,
+        what=f"power by formula ({formula:.3f}) against twins",
+        replications=len(rejections),
+        found=abs(found - formula),
+        allowed=4 * error + slack,
+    )
     assert abs(found - formula) < 4 * error + slack, f"formula {formula:.4f}, simulated {found:.4f} ± {error:.4f}"
 
 
@@ -70,7 +79,7 @@ def test_means(n1, n0, effect):
         return rejects(*welch(rng.standard_normal(z.shape) + effect * z, z))
 
     found = power_at(two(n0, n1), n1 + n0, Mean(sd=1.0), effect=effect)
-    agrees(found.value, over_chunks(one), slack=0.003)
+    agrees(found.value, over_chunks(one), slack=0.003, name=f"means, {n1} and {n0} people")
 
 
 def test_the_size_found_has_the_power():
@@ -82,7 +91,7 @@ def test_the_size_found_has_the_power():
         z = shuffled(rng, labels, b)
         return rejects(*welch(rng.standard_normal(z.shape) + 0.5 * z, z))
 
-    agrees(found.power, over_chunks(one), slack=0.003)
+    agrees(found.power, over_chunks(one), slack=0.003, name="means, the size found for a power of 0.8")
 
 
 @pytest.mark.parametrize(
@@ -105,7 +114,12 @@ def test_proportions_by_the_difference_in_means(base, shares, n, down):
         dof = v**2 / (variance**2 / (counts - 1)).sum(axis=1)
         return rejects((p[:, 0] - p[:, 1]) / np.sqrt(v), dof)
 
-    agrees(0.8, over_chunks(one), slack=0.006)
+    agrees(
+        0.8,
+        over_chunks(one),
+        slack=0.006,
+        name=f"proportions, base {base}, shares {shares[0]} : {shares[1]}, {n} people",
+    )
 
 
 def test_strata_and_a_covariate():
@@ -142,7 +156,7 @@ def test_strata_and_a_covariate():
 
     design = kk.Stratified(two().arms, by="place")
     found = power_at(design, pd.DataFrame({"place": place}), Mean(sd=sd, r2=r2), effect=effect, covariates=1)
-    agrees(found.value, over_chunks(one), slack=0.006)
+    agrees(found.value, over_chunks(one), slack=0.006, name="strata and a covariate")
 
 
 def cluster_test(rng, sizes, icc, effect, b, binary_base=None):
@@ -173,7 +187,11 @@ def test_clusters(count, size, icc, effect):
     sizes = np.full(count, size)
     design = kk.Clustered(two(), by="office")
     found = power_at(design, ClusterSizes(count=count, size=size), Mean(sd=1.0, icc=icc), effect=effect)
-    agrees(found.value, over_chunks(lambda b: cluster_test(rng, sizes, icc, effect, b), 10_000))
+    agrees(
+        found.value,
+        over_chunks(lambda b: cluster_test(rng, sizes, icc, effect, b), 10_000),
+        name=f"{count} clusters of {size}, ICC {icc}",
+    )
 
 
 def test_unequal_clusters():
@@ -183,7 +201,12 @@ def test_unequal_clusters():
     register = pd.DataFrame({"office": np.repeat(np.arange(60), sizes)})
     design, outcome = kk.Clustered(two(), by="office"), Mean(sd=1.0, icc=0.05)
     found = power_at(design, register, outcome, effect=0.25)
-    agrees(found.value, over_chunks(lambda b: cluster_test(rng, sizes, 0.05, 0.25, b), 10_000), slack=0.005)
+    agrees(
+        found.value,
+        over_chunks(lambda b: cluster_test(rng, sizes, 0.05, 0.25, b), 10_000),
+        slack=0.005,
+        name="60 unequal clusters",
+    )
     equal = power_at(design, ClusterSizes(count=60, size=float(sizes.mean())), outcome, effect=0.25)
     assert found.value < equal.value
 
@@ -198,7 +221,7 @@ def test_three_arms():
         z = shuffled(rng, labels, b)
         return rejects(*welch(rng.standard_normal(z.shape) + 0.35 * z, z))
 
-    agrees(found.value, over_chunks(one), slack=0.003)
+    agrees(found.value, over_chunks(one), slack=0.003, name="three arms")
 
 
 class Normal:
@@ -231,6 +254,14 @@ def test_declaredesign(name):
     curve = simulate_power(design, {"group": groups}, world, effects=(0.0,), draws=draws, seed="twin")
     both = math.sqrt(1 / 1000 + 1 / draws)
     for key, ours in (("power", curve.size), ("coverage", curve.coverage)):
+        record_deviation(
+            topic="power",
+            design=f"DeclareDesign 1.0.10, {name}",
+            what=f"{key} simulated here against there",
+            replications=draws,
+            found=abs(ours - theirs[key]),
+            allowed=4 * both * math.sqrt(theirs[key] * (1 - theirs[key])),
+        )
         assert abs(ours - theirs[key]) < 4 * both * math.sqrt(theirs[key] * (1 - theirs[key])), key
     assert abs(curve.sd - theirs["sd"]) < 4 * both * theirs["sd"] / math.sqrt(2)
     assert abs(curve.mean_error - theirs["mean_error"]) < 4 * both * curve.errors.std()

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 import kokeilu as kk
+from calibration.record import record, record_deviation
 from kokeilu._kernels.streams import Seed
 from kokeilu.core.assignment import Assignment
 from kokeilu.core.register import read_register
@@ -15,6 +16,7 @@ from kokeilu.core.register import read_register
 pytestmark = pytest.mark.calibration
 
 SEEDS, REPLICATIONS, LEVEL = 20_000, 600, 0.05
+FEW_AREAS = "ten areas to a saturation: CR2 is approximate"
 TWO = kk.arms(control=1, coaching=1)
 SMALL = {
     "id": list(range(12)),
@@ -49,6 +51,15 @@ def test_frequencies_over_seeds(name):
     expected = joint.transpose(2, 3, 0, 1)
     error = np.sqrt(np.maximum(expected * (1 - expected), 1e-30) / SEEDS)
     assert (np.abs(seen - expected) <= 5.5 * error + 1e-9).all()
+    random = error > 1e-9
+    record_deviation(
+        topic="laws of two-stage draws",
+        design=name,
+        what="pairs of arms against the exact law, in Monte Carlo errors",
+        replications=SEEDS,
+        found=float((np.abs(seen - expected)[random] / error[random]).max()),
+        allowed=5.5,
+    )
 
 
 @pytest.mark.parametrize("by", [(), ("set",)])
@@ -71,6 +82,17 @@ def test_error_rates_of_two_stages(by):
         found = [e.p_value() for e in kk.estimate_effects(one, people, "y", contrasts=contrasts)]
         pooled = kk.estimate_effects(kk.merge_arms(one, design.people()), people, "y")[0].p_value()
         rejected += np.array([*found, pooled]) < LEVEL
+    names = [" - ".join(pair) for pair in contrasts]
+    for told, count in zip([*names, "people treated - not treated"], rejected, strict=True):
+        record(
+            topic="two stages",
+            design=f"40 areas in 4 saturations{' within sets of four' if by else ''}",
+            method="by the design",
+            outcome=f"varies with the area; {told}",
+            replications=REPLICATIONS,
+            rejections=float(count / REPLICATIONS),
+            reason=FEW_AREAS,
+        )
     # Ten areas to a level: CR2 is approximate, so up to 7 % of a fixed population's draws are let pass.
     limit = stats.binom.ppf(0.9999, REPLICATIONS, 0.07)
     assert rejected.max() <= limit

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kokeilu.core.register import population_of_rows, read_population, read_register
-from kokeilu.errors import DataError
+from kokeilu.errors import ColumnError, DataError
 
 TABLE = {
     "id": [3, 1, 2, 4],
@@ -61,3 +61,14 @@ def test_gaps_are_refused_with_their_number():
         read_population({**TABLE, "age": [1.0, 2.0, None, 3.0]}, id="id", columns=(), covariates=("age",))
     with pytest.raises(DataError, match="'level' is missing for 1 person of 4"):
         read_population({**TABLE, "level": ["a", None, "b", "c"]}, id="id", columns=(), covariates=("level",))
+
+
+def test_numbers_with_a_decimal_comma_are_no_categories():
+    table = {"id": [1, 2, 3], "income": ["12,5", "7", "-3,25"], "code": ["a,1", "2,5", "3"]}
+    with pytest.raises(ColumnError, match=r"'income' is text of numbers with a decimal comma.*decimal=','") as caught:
+        read_population(table, id="id", columns=(), covariates=("income",))
+    assert "12,5" not in str(caught.value)
+    assert read_population(table, id="id", columns=("income",), covariates=("code",))[0].factors.keys() == {
+        "income",
+        "code",
+    }

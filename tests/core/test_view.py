@@ -62,7 +62,8 @@ def test_covariates_categories_gaps_and_constants(drawn):
         same=[1] * 8,
         holes=["x", None, "x", "y", "x", "y", "x", "y"],
     )
-    view = kk.align(drawn, table, "y", covariates=("age", "level", "gap", "same", "holes"))
+    names = ("age", "level", "gap", "same", "holes")
+    view = kk.align(drawn.also_known(*names), table, "y", covariates=names)
     assert view.covariate_names == (
         "age",
         "level: low",

@@ -24,9 +24,31 @@ def test_moments_by_arm_leave_gaps_out() -> None:
     np.testing.assert_allclose(table.sd[:2, 0], [np.sqrt(2.0), np.sqrt(8.0)])
     assert np.isnan(table.sd[:2, 1]).all()
     assert np.isnan(table.mean[2]).all()
-    smd = imbalance.standardised_differences(table)
-    assert smd[1, 0] == pytest.approx(2.0 / np.sqrt(5.0))
-    assert np.isnan(smd[0]).all()
+    scale = imbalance.denominators(table, (1, 0), "average", np.zeros(2, dtype=bool))
+    assert scale[0] == pytest.approx(np.sqrt(5.0))
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"),
+    [
+        ("average", np.sqrt((2.5 + 1 / 3) / 2)),
+        ("pooled", np.sqrt((4 * 2.5 + 2 * (1 / 3)) / 6)),
+        ("reference", np.sqrt(1 / 3)),
+        ("arm", np.sqrt(2.5)),
+        ("all", np.std([1, 2, 3, 4, 5, 0, 1, 0], ddof=1)),
+    ],
+)
+def test_every_denominator_by_hand(kind: str, wanted: float) -> None:
+    values = np.array([[1.0, 2, 3, 4, 5, 0, 1, 0]]).T
+    table = imbalance.arm_moments(values, np.repeat([1, 0], [5, 3]).astype(np.int8), 2)
+    assert imbalance.denominators(table, (1, 0), kind, np.array([False]))[0] == pytest.approx(wanted)
+
+
+def test_the_binary_denominator_takes_shares_only_for_columns_of_0_and_1() -> None:
+    values = np.array([[1.0, 0, 1, 1, 0, 0]]).T.repeat(2, axis=1)
+    table = imbalance.arm_moments(values, np.repeat([1, 0], 3).astype(np.int8), 2)
+    found = imbalance.denominators(table, (1, 0), "binary", np.array([True, False]))
+    np.testing.assert_allclose(found**2, [(2 / 9 + 2 / 9) / 2, (1 / 3 + 1 / 3) / 2])
 
 
 def test_weighted_means_are_those_of_repeated_rows() -> None:
@@ -34,15 +56,38 @@ def test_weighted_means_are_those_of_repeated_rows() -> None:
     weighted = imbalance.arm_moments(values, codes, 2, np.array([3.0, 1.0, 2.0, 1.0]))
     np.testing.assert_allclose(weighted.mean[:, 0], [5 / 4, 13 / 3])
     np.testing.assert_allclose(weighted.sd, imbalance.arm_moments(values, codes, 2).sd)
+    # Divided by the sum of weights alone, the weighted variance is that of repeated rows.
+    rows = np.array([1.0, 1.0, 1.0, 2.0])
+    assert weighted.spread[0, 0] ** 2 * (4 - 10 / 4) / 4 == pytest.approx(rows.var())
+    np.testing.assert_allclose(imbalance.arm_moments(values, codes, 2, np.full(4, 7.0)).spread, weighted.sd)
 
 
 def test_adjusted_differences_are_the_coefficient_beside_stratum_effects() -> None:
     rng = np.random.default_rng(1)
     x, codes, strata = rng.normal(size=(60, 2)), rng.integers(0, 2, 60).astype(np.int8), rng.integers(0, 4, 60)
-    found = imbalance.adjusted_differences(x, codes, strata, 2)
+    found = imbalance.within_strata(x, codes, strata, [(1, 0)])
     design = np.column_stack([codes, strata[:, None] == np.arange(4)]).astype(float)
-    np.testing.assert_allclose(found[1], np.linalg.lstsq(design, x, rcond=None)[0][0], rtol=1e-10)
-    assert np.isnan(found[0]).all()
+    np.testing.assert_allclose(found.difference[0], np.linalg.lstsq(design, x, rcond=None)[0][0], rtol=1e-10)
+    twice = np.repeat(np.arange(60), rng.integers(1, 3, 60))
+    weights = np.bincount(twice).astype(float)
+    weighted = imbalance.within_strata(x, codes, strata, [(1, 0)], weights).difference
+    repeated = imbalance.within_strata(x[twice], codes[twice], strata[twice], [(1, 0)]).difference
+    np.testing.assert_allclose(weighted, repeated, rtol=1e-10)
+
+
+def test_the_null_spread_is_that_of_every_draw() -> None:
+    rng = np.random.default_rng(4)
+    strata, x = np.repeat([0, 1], [4, 6]), rng.lognormal(size=(10, 1))
+    gaps = []
+    for first in combinations(range(4), 2):
+        for second in combinations(range(4, 10), 2):
+            codes = np.zeros(10, dtype=np.int8)
+            codes[list(first + second)] = 1
+            found = imbalance.within_strata(x, codes, strata, [(1, 0)])
+            gaps.append(found.difference[0, 0])
+    assert np.std(gaps) == pytest.approx(found.null_sd[0, 0], rel=1e-10)
+    still = imbalance.within_strata(0.1 * strata[:, None], codes, strata, [(1, 0)])
+    assert (still.difference[0, 0], still.null_sd[0, 0]) == (0.0, 0.0)
 
 
 def test_the_quadratic_form_is_d_v_inverse_d_in_two_arms() -> None:

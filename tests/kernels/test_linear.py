@@ -23,7 +23,16 @@ def dense(x: np.ndarray, y: np.ndarray, kind: str, w: np.ndarray) -> tuple[np.nd
     n, k = x.shape
     if kind == "classical":
         return b, bread * (w @ u**2) / (n - k)
-    f = {"HC0": 1.0, "HC1": n / (n - k), "HC2": 1 / (1 - h), "HC3": 1 / (1 - h) ** 2}[kind]
+    e = n * h / k
+    f = {
+        "HC0": 1.0,
+        "HC1": n / (n - k),
+        "HC2": 1 / (1 - h),
+        "HC3": 1 / (1 - h) ** 2,
+        "HC4": (1 - h) ** -np.minimum(4, e),
+        "HC4m": (1 - h) ** -(np.minimum(1, e) + np.minimum(1.5, e)),
+        "HC5": (1 - h) ** (-np.minimum(e, max(4, 0.7 * e.max())) / 2),
+    }[kind]
     return b, bread @ ((x * (w**2 * u**2 * f)[:, None]).T @ x) @ bread
 
 
@@ -122,3 +131,31 @@ def test_more_columns_than_rows_leave_no_degrees_of_freedom(key: int) -> None:
     found = linear.fit(linear.columns_of(columns, levels=np.zeros(120, dtype=np.int64)), values[:, 0])
     assert found.dof == 0
     assert int(found.kept.sum()) == 119
+
+
+def test_what_rests_on_single_rows_is_told() -> None:
+    n = 40
+    own = np.zeros(n)
+    own[4] = 1.0
+    z = np.arange(n) % 2.0
+    design = linear.columns_of(np.column_stack([z, own]), levels=np.zeros(n, dtype=np.int64))
+    y = uniform(15, n)
+    found = linear.covariance(design, y, linear.fit(design, y), "HC3")
+    bread = np.linalg.inv(np.cov(np.column_stack([z, own]).T, bias=True) * n)
+    # The row's own coefficient less the control mean: all of it but the control mean's variance 1/19 rests on the row.
+    assert found.alone[1, 1] == pytest.approx(1.0, rel=1e-10)
+    assert bread[1, 1] == pytest.approx(1.0 + 1 / 19, rel=1e-10)
+    assert found.alone[0, 0] == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize(("size", "part"), [(2, 1 / 2), (4, 1 / 4), (10, 1 / 10)])
+def test_stratum_effects_shrink_errors_by_one_in_their_size(size: int, part: float) -> None:
+    strata = np.arange(120) // size
+    z, y = np.arange(120) % 2.0, uniform(16, 120)
+    for groups, repeats in ((np.arange(120), 1), (np.arange(360) // 3, 3)):
+        design = linear.columns_of(np.repeat(z, repeats)[:, None], levels=np.repeat(strata, repeats))
+        fitted = linear.fit(design, np.repeat(y, repeats))
+        found = linear.absorbed_part(design, np.repeat(y, repeats), fitted, groups, np.ones(1))
+        assert found == pytest.approx(part, rel=1e-10)
+    plain = linear.columns_of(z[:, None])
+    assert linear.absorbed_part(plain, y, linear.fit(plain, y), np.arange(120), np.ones(1)) == 0.0

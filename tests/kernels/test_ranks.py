@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kokeilu._kernels.ranks import rank_people
+from kokeilu._kernels.ranks import go_down, rank_people
 from kokeilu._kernels.row_seats import systematic_seats
 from kokeilu._kernels.seats import leftover_seats
 from kokeilu._kernels.shuffle import seat_people
@@ -58,3 +61,23 @@ def test_seats_follow_the_shares_of_their_row():
     assert seats[1].tolist() == [[0, 3], [0, 4]]
     many = systematic_seats(np.tile([3, 7], (20_000, 1)), 10, np.array([1]), STREAM)[:, 0, 0]
     assert abs(many.mean() - 0.3) < 5 * np.sqrt(0.21 / 20_000)
+
+
+@pytest.mark.parametrize(("n", "places", "refusing"), [(5, 2, 2), (5, 0, 1), (4, 4, 1), (6, 1, 3), (5, 3, 5)])
+def test_offers_down_the_list_have_their_exact_chances_over_all_orders(n, places, refusing):
+    declined = np.arange(n) < refusing
+    orders = np.array(list(permutations(range(1, n + 1))))
+    one_list = np.zeros(n, dtype=np.int64)
+    hits = np.mean([go_down(one_list, order, np.array([places]), declined) for order in orders], axis=0)
+    stays = min(1.0, places / (n - refusing)) if n > refusing else np.nan
+    goes = min(1.0, places / (n - refusing + 1))
+    np.testing.assert_allclose(hits, np.where(declined, goes, stays), atol=1e-12)
+
+
+def test_each_list_is_gone_down_alone_and_lists_may_be_empty():
+    lists = np.array([0, 2, 0, 2, 2, 0])
+    ranks = np.array([2, 3, 1, 1, 2, 3])
+    declined = np.array([False, False, True, False, False, False])
+    found = go_down(lists, ranks, np.array([1, 4, 2]), declined)
+    assert found.tolist() == [True, False, True, True, True, False]
+    assert go_down(lists[:0], ranks[:0], np.array([1]), declined[:0]).tolist() == []

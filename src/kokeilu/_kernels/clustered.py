@@ -1,8 +1,8 @@
-"""Covariances for clustered assignments: CR0, CR1S ("stata") and CR2 with Satterthwaite degrees of freedom.
+"""Covariances for clustered assignments: CR0, CR1, CR1p, CR1S ("stata"), CR2, CR3 and CV3, with degrees of freedom.
 
 Everything happens in the coordinates of `linear.Fit`, where Z'WZ = I, so that a cluster is a k x k matrix whatever
 its size. An absorbed factor in which the clusters are nested adds one coordinate to each cluster, however many
-levels there are.
+levels there are. Memory: the rows in these coordinates once, and O(G k) for each contrast.
 """
 
 from __future__ import annotations
@@ -13,85 +13,185 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kokeilu._kernels.cluster_pieces import POWERS, Pieces, direct, plain, weighted_linear, weighted_root
+from kokeilu._kernels.crossed import crossed
 from kokeilu._kernels.linear import Design, Fit, fit, residual_blocks
+from kokeilu._kernels.satterthwaite import Terms, freedom
+from kokeilu.errors import EstimationError
 
-__all__ = ["CR", "ClusterRobust", "cluster_robust"]
+__all__ = ["CR", "DOF", "ClusterRobust", "cluster_robust", "counted_columns", "dof_rule", "factor_of"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-CR = ("CR0", "stata", "CR2")
+CR = ("CR0", "CR1", "CR1p", "stata", "CR2", "CR3", "CV3")
+DOF = ("auto", "satterthwaite", "clusters", "rows")
 
-SINGULAR = 1e-12
-"""An eigenvalue of I - H_gg below this is nought: the pseudo-inverse leaves its direction out."""
-
-RANK = 1e-13
 CHUNK_CELLS = 2**22
+
+MOST_CELLS = 2**28
+"""Rows times columns above which levels that cross the clusters are not written out: two gigabytes."""
 
 
 class ClusterRobust(NamedTuple):
-    """Contrasts: values (c,), covariance (c, c), degrees of freedom (c,); and the fit they come from."""
+    """Contrasts: values (c,), covariance (c, c), degrees of freedom (c,) and of all together; and the fit.
+
+    `joint_dof` is eta of HTZ under Satterthwaite's rule, otherwise the denominator's degrees of freedom. `alone` (c,)
+    is the part of each contrast that single clusters carry alone, which the variance leaves out; `n_alone` of them.
+    """
 
     fit: Fit
     values: Floats
     covariance: Floats
     dof: Floats
+    joint_dof: float
+    alone: Floats
+    n_alone: int
 
 
 class _Rows(NamedTuple):
-    """Rows in cluster order: Z with the level's coordinate (n, m), residuals and weights (n,)."""
+    """Rows: Z with the level's coordinate (n, m), residuals and weights (n,); and their order by cluster."""
 
     z: Floats
     residuals: Floats
     weights: Floats | None
+    levels: Integers | None
+    order: Integers
     starts: Integers
     sizes: Integers
 
 
-class _Pieces(NamedTuple):
-    """By cluster: adjusted scores (G, m), d_g (G, c) and loadings (G, c, m or 2m)."""
-
-    scores: Floats
-    diagonal: Floats
-    loadings: Floats
-
-
-def cluster_robust(design: Design, y: Floats, clusters: Integers, *, kind: str, contrasts: Floats) -> ClusterRobust:
+def cluster_robust(
+    design: Design,
+    y: Floats,
+    clusters: Integers,
+    *,
+    kind: str,
+    contrasts: Floats,
+    dof: str = "auto",
+    fitted: Fit | None = None,
+) -> ClusterRobust:
     r"""Contrasts of least-squares coefficients with a covariance robust to dependence within clusters.
 
-    :math:`V = M (\sum_g X_g' A_g u_g u_g' A_g X_g) M` times a factor:
+    :math:`V = f M (\sum_g X_g' A_g u_g u_g' A_g X_g) M` with G clusters, n rows and k columns (absorbed levels
+    included, or counted as one where they are nested in the clusters):
 
-    * "CR0": A = I, factor 1; "stata" (CR1S): factor G(n-1)/((G-1)(n-k)); G - 1 degrees of freedom.
-    * "CR2": :math:`A_g = (I - H_{gg})^{-1/2}` and Satterthwaite degrees of freedom under a working model of
-      independence, :math:`\nu = (tr P)^2 / tr(P^2)`, :math:`P_{gh} = d_g \delta_{gh} - r_g' r_h`. With weights A_g
-      is the inverse root of :math:`I - H_{gg} - H_{gg}' + X_g M X'W^2X M X_g'`.
+    ============  ============================  ==========================  ==================
+    kind          A_g                           f                           dof="auto"
+    ============  ============================  ==========================  ==================
+    CR0           I                             1                           G - 1
+    CR1           I                             G / (G - 1)                 G - 1
+    CR1p          I                             G / (G - k)                 G - 1
+    stata (CR1S)  I                             G (n-1) / ((G-1) (n-k))     G - 1
+    CR2           (I - H_gg)^(-1/2)             1                           Satterthwaite
+    CR3           (I - H_gg)^(-1)               1                           Satterthwaite
+    CV3           (I - H_gg)^(-1)               (G - 1) / G                 G - 1
+    ============  ============================  ==========================  ==================
+
+    CR3 is the sum of squared changes of the coefficients as one cluster at a time is left out. With weights the A_g of
+    CR2 is the inverse root of :math:`I - H_{gg} - H_{gg}' + X_g M X'W^2X M X_g'`.
 
     Parameters
     ----------
     design, y : Design, (n,) array
     clusters : (n,) array of codes 0..G-1
-    kind : "CR0", "stata" or "CR2"
+    kind : one of CR
     contrasts : (c, k) array
         Rows are linear combinations of the coefficients; they must not involve dropped columns.
+    dof : {"auto", "satterthwaite", "clusters", "rows"}
+        Satterthwaite's under a working model of independence and equal variances; G - 1; or n - k.
+    fitted : Fit, optional
+        ``fit(design, y)``, where it is there already.
 
     Source: Liang & Zeger (1986); Bell & McCaffrey (2002); Imbens & Kolesar (2016); Pustejovsky & Tipton (2018), who
-    give the weighted form.
+    give the weighted form; MacKinnon, Nielsen & Webb (2023) for CV3.
     """
-    if design.levels is not None and not _nested(clusters, design.levels):
-        design, contrasts = _with_indicators(design, contrasts)
-    fitted = fit(design, y)
-    rows, level = _rows(design, y, fitted, clusters)
+    rule = dof_rule(kind, dof)
+    levels = design.levels
+    n_clusters = int(clusters.max()) + 1
+    own = levels is not None
+    if levels is not None and not _nested(clusters, levels):
+        power, plain_rows = POWERS[kind], design.weights is None
+        if power != -0.5 and (plain_rows or rule != "satterthwaite"):
+            return _of_crossed(design, y, clusters, kind, contrasts, rule, fitted)
+        # The effects of levels nested in clusters touch no other cluster, and drop out of (I - H_gg)^(-1/2).
+        own = not (plain_rows and _nested(levels, clusters))
+        if own:
+            design, contrasts = _with_indicators(design, levels, contrasts)
+            fitted = None
+    fitted = fit(design, y) if fitted is None else fitted
+    rows, level = _rows(design, y, fitted, clusters, own=own)
     rotated = np.zeros((contrasts.shape[0], rows.z.shape[1]))
     rotated[:, : fitted.theta.size] = contrasts @ fitted.root
-    pieces = _pieces(rows, _squared_weights(rows, level, fitted), level, rotated, adjust=kind == "CR2")
-    slopes = pieces.scores[:, : fitted.theta.size]
-    n_clusters = rows.sizes.size
-    factor = n_clusters * (design.n - 1.0) / ((n_clusters - 1.0) * fitted.dof) if kind == "stata" else 1.0
-    half = rotated[:, : fitted.theta.size] @ slopes.T
-    dof = np.full(contrasts.shape[0], n_clusters - 1.0)
-    if kind == "CR2":
-        dof = _satterthwaite(pieces, _squared_weights(rows, level, fitted), level, fitted.theta.size)
-    return ClusterRobust(fitted, contrasts @ fitted.coef, factor * half @ half.T, dof)
+    square = _squared_weights(rows, fitted)
+    pieces = _pieces(rows, square, level, rotated, kind)
+    half = rotated @ pieces.scores.T
+    found = np.full(contrasts.shape[0], n_clusters - 1.0 if rule == "clusters" else float(fitted.dof))
+    joint = float(found[0])
+    if rule == "satterthwaite":
+        found, joint = freedom(_terms(pieces, square, level, fitted.theta.size))
+    slopes = rotated[:, : fitted.theta.size]
+    total = (slopes**2 if square is None or kind != "CR2" else slopes @ square.slopes * slopes).sum(axis=1)
+    columns = counted_columns(fitted, design, clusters)
+    return ClusterRobust(
+        fit=fitted,
+        values=contrasts @ fitted.coef,
+        covariance=factor_of(kind, n=design.n, clusters=n_clusters, columns=columns) * (half @ half.T),
+        dof=found,
+        joint_dof=joint,
+        alone=pieces.alone.sum(axis=0) / np.where(total > 0.0, total, 1.0),
+        n_alone=int(pieces.full.sum()),
+    )
+
+
+def dof_rule(kind: str, dof: str) -> str:
+    """The rule that "auto" stands for."""
+    if dof != "auto":
+        return dof
+    return "satterthwaite" if kind in ("CR2", "CR3") else "clusters"
+
+
+def factor_of(kind: str, *, n: int, clusters: int, columns: int) -> float:
+    """The factor f of a kind; not a number where it is undefined."""
+    few = float(clusters - 1)
+    if kind == "CR1":
+        return clusters / few
+    if kind == "CR1p":
+        return clusters / (clusters - columns) if clusters > columns else float("nan")
+    if kind == "stata":
+        return clusters * (n - 1.0) / (few * (n - columns)) if n > columns else float("nan")
+    return few / clusters if kind == "CV3" else 1.0
+
+
+def counted_columns(fitted: Fit, design: Design, clusters: Integers) -> int:
+    """Columns k of the factors; absorbed levels count as one where they are nested in the clusters."""
+    k = design.n - fitted.dof
+    if design.levels is None or not fitted.mass.size > 1 or not _nested(design.levels, clusters):
+        return k
+    return k - fitted.mass.size + 1
+
+
+def _of_crossed(
+    design: Design, y: Floats, clusters: Integers, kind: str, contrasts: Floats, rule: str, fitted: Fit | None
+) -> ClusterRobust:
+    fitted = fit(design, y) if fitted is None else fitted
+    found = crossed(design, y, fitted, clusters, rotated=contrasts @ fitted.root, power=POWERS[kind])
+    n_clusters = int(clusters.max()) + 1
+    dof = np.full(contrasts.shape[0], n_clusters - 1.0 if rule == "clusters" else float(fitted.dof))
+    joint = float(dof[0])
+    if rule == "satterthwaite":
+        dof, joint = found.freedom()
+    half = contrasts @ fitted.root @ found.scores.T
+    columns = counted_columns(fitted, design, clusters)
+    return ClusterRobust(
+        fit=fitted,
+        values=contrasts @ fitted.coef,
+        covariance=factor_of(kind, n=design.n, clusters=n_clusters, columns=columns) * (half @ half.T),
+        dof=dof,
+        joint_dof=joint,
+        alone=found.alone,
+        n_alone=found.n_alone,
+    )
 
 
 class _Square(NamedTuple):
@@ -102,17 +202,21 @@ class _Square(NamedTuple):
     level: Floats
 
 
-def _nested(clusters: Integers, levels: Integers) -> bool:
-    first = np.unique(clusters, return_index=True)[1]
-    return bool((levels[first][clusters] == levels).all())
+def _nested(inner: Integers, outer: Integers) -> bool:
+    """Whether each of the inner groups lies in one of the outer."""
+    first = np.zeros(int(inner.max()) + 1, dtype=np.int64)
+    first[inner] = outer
+    return bool((first[inner] == outer).all())
 
 
-def _with_indicators(design: Design, contrasts: Floats) -> tuple[Design, Floats]:
+def _with_indicators(design: Design, levels: Integers, contrasts: Floats) -> tuple[Design, Floats]:
     """Levels as columns beside an intercept, for clusters that cross them."""
-    levels = design.levels
-    if levels is None:
-        return design, contrasts
     others = np.arange(1, int(levels.max()) + 1)
+    if design.n * (design.width + others.size) > MOST_CELLS:
+        raise EstimationError(
+            f"CR2 (and Satterthwaite's rule with weights) needs a column for each of {others.size + 1:,} strata that "
+            f"the clusters cross, too many for {design.n:,} people. Use errors='CR3' or 'CR1' with dof='clusters'."
+        )
 
     def block(start: int, stop: int) -> Floats:
         indicators = (levels[start:stop, None] == others).astype(np.float64)
@@ -128,26 +232,24 @@ def _with_indicators(design: Design, contrasts: Floats) -> tuple[Design, Floats]
     return wider, np.column_stack([contrasts, np.zeros((contrasts.shape[0], others.size))])
 
 
-def _rows(design: Design, y: Floats, fitted: Fit, clusters: Integers) -> tuple[_Rows, Integers]:
-    """Rows in cluster order, and the level of each cluster."""
-    width = fitted.theta.size + (design.levels is not None)
-    z, residuals = np.empty((design.n, width)), np.empty(design.n)
+def _rows(design: Design, y: Floats, fitted: Fit, clusters: Integers, *, own: bool) -> tuple[_Rows, Integers]:
+    """Rows, and the level of each cluster; with the level's coordinate where `own`."""
+    rank = fitted.theta.size
+    z, residuals = np.empty((design.n, rank + own)), np.empty(design.n)
     for rows, block, left in residual_blocks(design, y, fitted):
-        z[rows, : fitted.theta.size] = block
+        z[rows, :rank] = block
         residuals[rows] = left
-        if design.levels is not None:
+        if own and design.levels is not None:
             z[rows, -1] = 1.0 / np.sqrt(fitted.mass[design.levels[rows]])
-    order = np.argsort(clusters, kind="stable")
     sizes: Integers = np.bincount(clusters).astype(np.int64)
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
-    weights = None if design.weights is None else design.weights[order]
-    level = np.zeros(sizes.size, dtype=np.int64)
-    if design.levels is not None:
-        level = design.levels[order[starts]]
-    return _Rows(z[order], residuals[order], weights, starts, sizes), level
+    order = np.argsort(clusters, kind="stable")
+    levels = design.levels if own else None
+    level = np.zeros(sizes.size, dtype=np.int64) if levels is None else levels[order[starts]]
+    return _Rows(z, residuals, design.weights, levels, order, starts, sizes), level
 
 
-def _squared_weights(rows: _Rows, level: Integers, fitted: Fit) -> _Square | None:
+def _squared_weights(rows: _Rows, fitted: Fit) -> _Square | None:
     if rows.weights is None:
         return None
     rank = fitted.theta.size
@@ -155,12 +257,11 @@ def _squared_weights(rows: _Rows, level: Integers, fitted: Fit) -> _Square | Non
     n_levels = fitted.mass.size
     cross = np.zeros((n_levels, rank))
     corner: Floats = np.zeros(n_levels)
-    if rows.z.shape[1] > rank:
-        row_level = np.repeat(level, rows.sizes)
+    if rows.levels is not None:
         shade = rows.z[:, rank] * rows.weights
         for column in range(rank):
-            cross[:, column] = np.bincount(row_level, weights=heavy[:, column] * shade, minlength=n_levels)
-        corner = np.bincount(row_level, weights=shade**2, minlength=n_levels).astype(np.float64)
+            cross[:, column] = np.bincount(rows.levels, weights=heavy[:, column] * shade, minlength=n_levels)
+        corner = np.bincount(rows.levels, weights=shade**2, minlength=n_levels).astype(np.float64)
     return _Square(heavy.T @ heavy, cross, corner)
 
 
@@ -172,31 +273,35 @@ def _stacks(rows: _Rows) -> Iterator[tuple[Integers, Integers]]:
         step = max(1, CHUNK_CELLS // (width * max(int(size), 4 * width)))
         for start in range(0, members.size, step):
             chosen = members[start : start + step]
-            yield chosen, rows.starts[chosen][:, None] + np.arange(size)
+            yield chosen, rows.order[rows.starts[chosen][:, None] + np.arange(size)]
 
 
-def _pieces(rows: _Rows, square: _Square | None, level: Integers, rotated: Floats, *, adjust: bool) -> _Pieces:
+def _pieces(rows: _Rows, square: _Square | None, level: Integers, rotated: Floats, kind: str) -> Pieces:
     n_clusters, width = rows.sizes.size, rows.z.shape[1]
-    loading_width = width if square is None else 2 * width
-    scores = np.zeros((n_clusters, width))
-    diagonal = np.zeros((n_clusters, rotated.shape[0]))
-    loadings = np.zeros((n_clusters, rotated.shape[0], loading_width))
+    count = rotated.shape[0]
+    pieces = Pieces(
+        scores=np.zeros((n_clusters, width)),
+        products=np.zeros((n_clusters, count, count)),
+        loadings=np.zeros((n_clusters, count, width if square is None else 2 * width)),
+        alone=np.zeros((n_clusters, count)),
+        full=np.zeros(n_clusters, dtype=bool),
+    )
+    power = POWERS[kind]
     for chosen, index in _stacks(rows):
         z, residuals = rows.z[index], rows.residuals[index]
         weights = None if rows.weights is None else rows.weights[index]
-        if not adjust:
-            heavy = residuals if weights is None else residuals * weights
-            scores[chosen] = np.einsum("gik,gi->gk", z, heavy)
-            continue
-        bread = None if square is None else _local(square, level[chosen], width)
-        if index.shape[1] <= width:
-            made = _direct(z, residuals, weights, bread, rotated)
-        elif weights is None or bread is None:
-            made = _plain(z, residuals, rotated)
+        if weights is not None and power != -0.5:
+            made = weighted_linear(z, residuals, weights, rotated, power)
+        elif index.shape[1] <= width and power != 0.0:
+            bread = None if square is None else _local(square, level[chosen], width)
+            made = direct(z, residuals, weights, bread, rotated, power)
+        elif weights is None or square is None:
+            made = plain(z, residuals, rotated, power)
         else:
-            made = _weighted(z, residuals, weights, bread, rotated)
-        scores[chosen], diagonal[chosen], loadings[chosen] = made
-    return _Pieces(scores, diagonal, loadings)
+            made = weighted_root(z, residuals, weights, _local(square, level[chosen], width), rotated)
+        for store, part in zip(pieces, made, strict=True):
+            store[chosen] = part
+    return pieces
 
 
 def _local(square: _Square, level: Integers, width: int) -> Floats:
@@ -210,127 +315,26 @@ def _local(square: _Square, level: Integers, width: int) -> Floats:
     return bread
 
 
-def _inverse_root(values: Floats) -> Floats:
-    keep = values > SINGULAR
-    return np.where(keep, 1.0 / np.sqrt(np.where(keep, values, 1.0)), 0.0)
-
-
-def _plain(z: Floats, residuals: Floats, rotated: Floats) -> tuple[Floats, Floats, Floats]:
-    """Without weights: K = Z_g'Z_g = Q l Q', F = Q (1 - l)^(-1/2) Q'; everything m x m."""
-    gram = z.transpose(0, 2, 1) @ z
-    values, vectors = np.linalg.eigh(gram)
-    root = (vectors * _inverse_root(1.0 - values)[:, None, :]) @ vectors.transpose(0, 2, 1)
-    scores = np.einsum("gkl,gl->gk", root, np.einsum("gik,gi->gk", z, residuals))
-    turned = np.einsum("gkl,cl->gck", root, rotated)
-    loadings = turned @ gram
-    return scores, (turned * loadings).sum(axis=2), loadings
-
-
-def _weighted(
-    z: Floats, residuals: Floats, weights: Floats, bread: Floats, rotated: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """With weights: B = I + U D U' for U = [Z, WZ], D = [[J, -I], [-I, 0]]; everything 2m x 2m.
-
-    With U'U = Q l Q' and P = U Q l^(-1/2), B^(-1/2) = I + P (T^(-1/2) - I) P', T = I + l^(1/2) Q'DQ l^(1/2).
-    """
-    width = z.shape[2]
-    wide = np.concatenate([z, z * weights[:, :, None]], axis=2)
-    gram = wide.transpose(0, 2, 1) @ wide
-    values, vectors = np.linalg.eigh(gram)
-    keep = values > RANK * values[:, -1:]
-    up = np.where(keep, np.sqrt(np.where(keep, values, 1.0)), 0.0)
-    down = np.where(keep, 1.0 / np.where(keep, up, 1.0), 0.0)
-    inner = np.zeros_like(gram)
-    inner[:, :width, :width] = bread
-    inner[:, :width, width:] = inner[:, width:, :width] = -np.eye(width)
-    scaled = vectors * up[:, None, :]
-    small = np.eye(2 * width) + scaled.transpose(0, 2, 1) @ inner @ scaled
-    lambdas, turns = np.linalg.eigh(small)
-    change = (turns * (_inverse_root(lambdas) - 1.0)[:, None, :]) @ turns.transpose(0, 2, 1)
-    outer = vectors * down[:, None, :]
-    shift = outer @ change @ outer.transpose(0, 2, 1)
-    sums = np.einsum("gik,gi->gk", wide, residuals)
-    lifted = sums + np.einsum("gkl,gl->gk", gram @ shift, sums)
-    weighted_part = np.einsum("gkl,cl->gck", gram[:, :, width:], rotated)
-    loadings = weighted_part + weighted_part @ (shift @ gram)
-    # q = WZa + U F N a, so q'q is the quadratic form below with s = F N a (F, N symmetric)
-    inner_part = weighted_part @ shift
-    base = np.einsum("ck,gkl,cl->gc", rotated, gram[:, width:, width:], rotated)
-    diagonal = base + 2.0 * (inner_part * weighted_part).sum(axis=2) + (inner_part @ gram * inner_part).sum(axis=2)
-    return lifted[:, width:], diagonal, loadings
-
-
-def _direct(
-    z: Floats, residuals: Floats, weights: Floats | None, bread: Floats | None, rotated: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """Clusters with fewer rows than coordinates: A_g itself is the smaller matrix."""
-    hat = z @ z.transpose(0, 2, 1)
-    heavy = z
-    matrix = np.eye(z.shape[1]) - hat
-    if weights is not None and bread is not None:
-        heavy = z * weights[:, :, None]
-        matrix = np.eye(z.shape[1]) - hat * weights[:, None, :] - hat * weights[:, :, None]
-        matrix = matrix + z @ bread @ z.transpose(0, 2, 1)
-    values, vectors = np.linalg.eigh(matrix)
-    root = (vectors * _inverse_root(values)[:, None, :]) @ vectors.transpose(0, 2, 1)
-    adjusted = root @ heavy
-    scores = np.einsum("gik,gi->gk", adjusted, residuals)
-    turned = np.einsum("gik,ck->gci", adjusted, rotated)
-    loadings = turned @ z
-    if weights is not None:
-        loadings = np.concatenate([loadings, turned @ heavy], axis=2)
-    return scores, (turned**2).sum(axis=2), loadings
-
-
-def _satterthwaite(pieces: _Pieces, square: _Square | None, level: Integers, rank: int) -> Floats:
-    """Degrees of freedom (tr P)^2 / tr(P^2) by contrast, without forming the G x G matrix P.
-
-    P = diag(d) + p with p_gh = U_g' E U_h + 1{same level} v_g' N v_h: a part of low rank, and the level's own.
-    """
-    dof = np.empty(pieces.diagonal.shape[1])
-    for contrast in range(dof.size):
-        d = pieces.diagonal[:, contrast]
-        low, kernel, own, corner = _low_rank(pieces.loadings[:, contrast], square, level, rank)
-        same = np.einsum("ga,gab,gb->g", own, corner[level], own)
-        trace = np.einsum("ga,ab,gb->g", low, kernel, low) + same
-        moment = kernel @ (low.T @ low)
-        cross = _sums_by_level(low, own, level, corner.shape[0])
-        inner = _sums_by_level(own, own, level, corner.shape[0])
-        squares = np.trace(moment @ moment)
-        squares += 2.0 * np.einsum("ab,sbc,scd,sad->", kernel, cross, corner, cross, optimize=True)
-        turned = corner @ inner
-        squares += np.einsum("sab,sba->", turned, turned)
-        bottom = (d**2).sum() + 2.0 * d @ trace + squares
-        dof[contrast] = (d + trace).sum() ** 2 / bottom if bottom > 0.0 else np.nan
-    return dof
-
-
-def _low_rank(
-    loadings: Floats, square: _Square | None, level: Integers, rank: int
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """U (G, u), E (u, u), v (G, q) and N (L, q, q) for one contrast."""
+def _terms(pieces: Pieces, square: _Square | None, level: Integers, rank: int) -> Terms:
+    """The covariances of what the clusters add: a part of low rank, and the level's own."""
+    loadings = pieces.loadings.transpose(1, 0, 2)
     n_levels = int(level.max()) + 1
-    if square is None:
-        own = loadings[:, rank:]
-        return loadings[:, :rank], -np.eye(rank), own, np.tile(-np.eye(own.shape[1]), (n_levels, 1, 1))
-    width = loadings.shape[1] // 2
-    first, second = loadings[:, :rank], loadings[:, width : width + rank]
     eye, nil = np.eye(rank), np.zeros((rank, rank))
+    if square is None:
+        own = loadings[:, :, rank:]
+        corner = np.tile(-np.eye(own.shape[2]), (n_levels, 1, 1))
+        return Terms(pieces.products, loadings[:, :, :rank], -eye, own, corner, level)
+    width = loadings.shape[2] // 2
+    first, second = loadings[:, :, :rank], loadings[:, :, width : width + rank]
     if width == rank:
         kernel = np.block([[square.slopes, -eye], [-eye, nil]])
-        return np.column_stack([first, second]), kernel, np.zeros((level.size, 0)), np.zeros((n_levels, 0, 0))
-    third = loadings[:, [rank]] * square.cross[level]
+        low = np.concatenate([first, second], axis=2)
+        none = np.zeros((low.shape[0], level.size, 0))
+        return Terms(pieces.products, low, kernel, none, np.zeros((n_levels, 0, 0)), level)
+    third = loadings[:, :, [rank]] * square.cross[level]
     kernel = np.block([[square.slopes, -eye, eye], [-eye, nil, nil], [eye, nil, nil]])
     corner = np.zeros((n_levels, 2, 2))
     corner[:, 0, 0] = square.level[:n_levels]
     corner[:, 0, 1] = corner[:, 1, 0] = -1.0
-    return np.column_stack([first, second, third]), kernel, loadings[:, [rank, width + rank]], corner
-
-
-def _sums_by_level(left: Floats, right: Floats, level: Integers, n_levels: int) -> Floats:
-    """Sums over the clusters of each level of left right', (L, a, b)."""
-    sums = np.zeros((n_levels, left.shape[1], right.shape[1]))
-    for a in range(left.shape[1]):
-        for b in range(right.shape[1]):
-            sums[:, a, b] = np.bincount(level, weights=left[:, a] * right[:, b], minlength=n_levels)
-    return sums
+    low = np.concatenate([first, second, third], axis=2)
+    return Terms(pieces.products, low, kernel, loadings[:, :, [rank, width + rank]], corner, level)

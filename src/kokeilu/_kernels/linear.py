@@ -14,7 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
-__all__ = ["HC", "Block", "Design", "Fit", "Robust", "columns_of", "covariance", "fit", "residual_blocks"]
+__all__ = [
+    "HC",
+    "Block",
+    "Design",
+    "Fit",
+    "Robust",
+    "absorbed_part",
+    "columns_of",
+    "covariance",
+    "fit",
+    "residual_blocks",
+]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -31,7 +42,7 @@ UNREAL = 1e-2
 CONSTANT = 1e-18
 """Squared deviations below this part of the raw squares are the rounding of a column constant within levels."""
 
-HC = ("classical", "HC0", "HC1", "HC2", "HC3")
+HC = ("classical", "HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -74,10 +85,15 @@ class Fit(NamedTuple):
 
 
 class Robust(NamedTuple):
-    """Covariance (k, k) of the coefficients and the number of rows with a leverage of 1."""
+    """Covariance (k, k) of the coefficients and the number of rows with a leverage of 1.
+
+    `alone` (k, k) is what these rows would add to M = (X'WX)^-1: for a contrast c, c'alone c / c'Mc is the part of it
+    that rests on single rows, which the covariance leaves out.
+    """
 
     covariance: Floats
     full_leverage: int
+    alone: Floats
 
 
 def columns_of(columns: Floats, *, weights: Floats | None = None, levels: Integers | None = None) -> Design:
@@ -125,43 +141,85 @@ def residual_blocks(design: Design, y: Floats, fitted: Fit) -> Iterator[tuple[sl
 
 
 def covariance(design: Design, y: Floats, fitted: Fit, kind: str) -> Robust:
-    r"""Covariance of the coefficients: classical, HC0, HC1, HC2 or HC3.
+    r"""Covariance of the coefficients: classical, HC0-HC3, HC4, HC4m or HC5.
 
-    :math:`V = M (\sum_i f_i w_i^2 u_i^2 x_i x_i') M` with f = 1 (HC0), n/(n - k) (HC1), 1/(1 - h) (HC2) or 1/(1 -
-    h)^2 (HC3); :math:`h_i = w_i (x_i' M x_i + 1/W_{level})` and k include the absorbed factor. A row with h = 1
-    has no residual of its own: it contributes nothing and is counted.
+    :math:`V = M (\sum_i f_i w_i^2 u_i^2 x_i x_i') M` with f = 1 (HC0), n/(n - k) (HC1), 1/(1 - h) (HC2), 1/(1 - h)^2
+    (HC3), (1 - h)^-d with d = min(4, e) (HC4), min(1, e) + min(1.5, e) (HC4m), min(e, max(4, 0.7 n h_max / k)) / 2
+    (HC5), e = n h / k; :math:`h_i = w_i (x_i' M x_i + 1/W_{level})` and k include the absorbed factor. A row with h =
+    1 has no residual of its own: it contributes nothing and is counted.
 
-    Source: White (1980); MacKinnon & White (1985).
+    Source: White (1980); MacKinnon & White (1985); Cribari-Neto (2004); Cribari-Neto, Souza & Vasconcellos (2007);
+    Cribari-Neto & da Silva (2011).
     """
-    meat = np.zeros((fitted.theta.size, fitted.theta.size))
+    rank = fitted.theta.size
+    meat, lost = np.zeros((rank, rank)), np.zeros((rank, rank))
     squares, full = 0.0, 0
+    most = _largest_leverage(design, y, fitted) if kind == "HC5" else 0.0
     for rows, z, residuals in residual_blocks(design, y, fitted):
         weighted = _times(residuals, design.weights, rows)
         if kind == "classical":
             squares += float(residuals @ weighted)
             continue
-        factor, count = _factors(design, fitted, rows, z, kind)
-        full += count
-        scores = z * (weighted * factor)[:, None]
+        if kind not in ("HC0", "HC1"):
+            factor, here = _factors(design, fitted, _leverage(design, fitted, rows, z), kind, most)
+            weighted = weighted * factor
+            if here.any():
+                full += int(here.sum())
+                lost += z[here].T @ _times(z, design.weights, rows)[here]
+        scores = z * weighted[:, None]
         meat += scores.T @ scores
     if kind == "classical":
-        meat = np.eye(fitted.theta.size) * (squares / fitted.dof)
+        meat = np.eye(rank) * (squares / fitted.dof)
     if kind == "HC1":
         meat *= design.n / fitted.dof
-    return Robust(fitted.root @ meat @ fitted.root.T, full)
+    return Robust(fitted.root @ meat @ fitted.root.T, full, fitted.root @ lost @ fitted.root.T)
 
 
-def _factors(design: Design, fitted: Fit, rows: slice, z: Floats, kind: str) -> tuple[Floats, int]:
-    """Square roots of f, (m,), and the number of rows with a leverage of 1."""
-    if kind in ("HC0", "HC1"):
-        return np.ones(z.shape[0]), 0
+def absorbed_part(design: Design, y: Floats, fitted: Fit, groups: Integers, contrast: Floats) -> float:
+    """Part of a contrast's variance that effects of the levels take out of errors by group and never give back.
+
+    Under independent errors of equal variance, CR0 by groups nested in the levels (HC0 where each row is a group) is
+    expected at 1 - this part of the variance: with v = Zb, sum of s_g^2 / m_level over sum of w v^2, s_g the group's
+    sum of wv. It is 1/2 for pairs.
+
+    Source: de Chaisemartin & Ramirez-Cuellar (2024).
+    """
+    if design.levels is None:
+        return 0.0
+    rotated = contrast @ fitted.root
+    sums = np.zeros(int(groups.max()) + 1)
+    level = np.zeros(sums.size, dtype=np.int64)
+    for rows, z, _ in residual_blocks(design, y, fitted):
+        sums += np.bincount(groups[rows], weights=_times(z @ rotated, design.weights, rows), minlength=sums.size)
+        level[groups[rows]] = design.levels[rows]
+    return float((sums**2 / fitted.mass[level]).sum() / (rotated @ rotated))
+
+
+def _leverage(design: Design, fitted: Fit, rows: slice, z: Floats) -> Floats:
     leverage = np.einsum("ij,ij->i", z, z)
     if design.levels is not None:
         leverage = leverage + 1.0 / fitted.mass[design.levels[rows]]
-    gap = 1.0 - _times(leverage, design.weights, rows)
+    return _times(leverage, design.weights, rows)
+
+
+def _largest_leverage(design: Design, y: Floats, fitted: Fit) -> float:
+    blocks = residual_blocks(design, y, fitted)
+    return max(float(_leverage(design, fitted, rows, z).max(initial=0.0)) for rows, z, _ in blocks)
+
+
+def _factors(design: Design, fitted: Fit, leverage: Floats, kind: str, most: float) -> tuple[Floats, NDArray[np.bool_]]:
+    """Square roots of f, (m,), nought where the leverage is 1; and where that is."""
+    gap = 1.0 - leverage
     full = gap < 1e-10
-    factor = np.where(full, 0.0, np.where(full, 1.0, gap) ** (-0.5 if kind == "HC2" else -1.0))
-    return factor, int(full.sum())
+    excess = design.n / (design.n - fitted.dof) * leverage
+    power: Floats | float = {"HC2": 1.0, "HC3": 2.0}.get(kind, 0.0)
+    if kind == "HC4":
+        power = np.minimum(4.0, excess)
+    elif kind == "HC4m":
+        power = np.minimum(1.0, excess) + np.minimum(1.5, excess)
+    elif kind == "HC5":
+        power = np.minimum(excess, max(4.0, 0.7 * design.n / (design.n - fitted.dof) * most)) / 2.0
+    return np.where(full, 0.0, np.where(full, 1.0, gap) ** (-power / 2.0)), full
 
 
 def _times(values: Floats, weights: Floats | None, rows: slice) -> Floats:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kokeilu.errors import EstimationError
+from kokeilu._kernels.small_blocks import Blocks, automatic, block_variance
 
 __all__ = [
     "Cells",
@@ -20,11 +20,14 @@ __all__ = [
     "Moments",
     "between_cluster_pairs",
     "between_pairs",
+    "blocks_of",
     "cells",
+    "cluster_blocks_of",
     "cluster_cells",
     "clustered",
     "clustered_in_strata",
     "hybrid",
+    "pooled_in_strata",
     "satterthwaite",
     "stratified",
     "two_sample",
@@ -65,7 +68,15 @@ class ClusterCells(NamedTuple):
     square: Floats
 
 
-def cells(y: Floats, codes: NDArray[np.int8], strata: Integers, *, arm: int, reference: int) -> Cells:
+def cells(
+    y: Floats,
+    codes: NDArray[np.int8],
+    strata: Integers,
+    *,
+    arm: int,
+    reference: int,
+    weights: Floats | None = None,
+) -> Cells:
     """Counts, means and variances of y by stratum and arm, in two passes (no cancellation).
 
     Parameters
@@ -74,12 +85,17 @@ def cells(y: Floats, codes: NDArray[np.int8], strata: Integers, *, arm: int, ref
         Outcome, arm code and stratum code 0..S-1; people of other arms are left out.
     arm, reference : int
         Codes of the arms compared.
+    weights : (n,) array or None
+        What people count for. The mean is then weighted, the count Kish's (sum w)^2 / sum w^2, and the variance such
+        that variance / count is HC2 of the weighted mean, sum w_i^2 u_i^2 / (1 - w_i / W) / W^2.
 
     Returns
     -------
     Cells
         Arrays (S, 2); a mean is NaN in an empty cell and a variance where a cell has fewer than two people.
     """
+    if weights is not None:
+        return _weighted_cells(y, codes, strata, weights, (arm, reference))
     n_strata = int(strata.max(initial=-1)) + 1
     cell, used = _cell_codes(codes, strata, arm, reference)
     centre = y[used].mean() if used.any() else 0.0
@@ -90,6 +106,25 @@ def cells(y: Floats, codes: NDArray[np.int8], strata: Integers, *, arm: int, ref
         deviations = (values - mean[cell]) ** 2
         variance = np.bincount(cell, weights=deviations, minlength=2 * n_strata) / (count - 1.0)
     variance[count < 2] = np.nan
+    shape = (n_strata, 2)
+    return Cells(count.reshape(shape), (mean + centre).reshape(shape), variance.reshape(shape))
+
+
+def _weighted_cells(
+    y: Floats, codes: NDArray[np.int8], strata: Integers, weights: Floats, arms: tuple[int, int]
+) -> Cells:
+    n_strata = int(strata.max(initial=-1)) + 1
+    cell, used = _cell_codes(codes, strata, *arms)
+    centre = y[used].mean() if used.any() else 0.0
+    w, values = weights[used], y[used] - centre
+    people, mass, square = (np.bincount(cell, weights=part, minlength=2 * n_strata) for part in (w**0, w, w**2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.bincount(cell, weights=w * values, minlength=2 * n_strata) / mass
+        part = w / mass[cell]
+        score = part**2 * (values - mean[cell]) ** 2 / (1.0 - part)
+        count = mass**2 / square
+        variance = np.bincount(cell, weights=score, minlength=2 * n_strata) * count
+    variance[people < 2] = np.nan
     shape = (n_strata, 2)
     return Cells(count.reshape(shape), (mean + centre).reshape(shape), variance.reshape(shape))
 
@@ -123,6 +158,21 @@ def stratified(table: Cells, sizes: Floats) -> Moments:
     """
     dof = table.count.sum(axis=(-2, -1)) - 2.0 * table.count.shape[-2]
     return _moments(table, sizes, dof)
+
+
+def pooled_in_strata(table: Cells, sizes: Floats) -> Moments:
+    """Stratum-weighted difference in means with one variance for both arms of a stratum, Satterthwaite's dof.
+
+    s_b^2 = ((n_1 - 1) s_1^2 + (n_0 - 1) s_0^2) / (n_b - 2), V = sum w_b^2 s_b^2 (1 / n_1 + 1 / n_0). Source: Zhang,
+    Janson & Murphy (2020), "Inference for batched bandits", section 4.
+    """
+    people = table.count.sum(axis=-1)
+    variance = ((table.count - 1.0) * table.variance).sum(axis=-1) / (people - 2.0)
+    part = (sizes / sizes.sum()) ** 2 * variance * (1.0 / table.count).sum(axis=-1)
+    denominator = (part**2 / (people - 2.0)).sum(axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        dof: Floats = np.where(denominator > 0.0, part.sum(axis=-1) ** 2 / denominator, np.inf)
+    return _moments(table, sizes, dof)._replace(variance=part.sum(axis=-1))
 
 
 def satterthwaite(table: Cells, sizes: Floats) -> Floats:
@@ -201,57 +251,26 @@ def hybrid(table: Cells, sizes: Floats) -> tuple[Moments, str]:
 
     Source: Pashley & Miratrix (2021), sections 3.2 and 3.3.
     """
-    small = np.asarray((table.count < 2.0).any(axis=1), dtype=np.bool_)
-    share = sizes / sizes.sum()
-    effect = table.mean[:, 0] - table.mean[:, 1]
-    parts, dofs = _large_part(table, share, ~small)
-    classes = np.unique(sizes[small], return_counts=True)[1]
-    if (classes >= 2).all():
-        method = "hybrid_m"
-        small_parts, small_dofs = by_class(effect[small], sizes[small], share[small])
-    else:
-        method = "hybrid_p"
-        small_parts, small_dofs = pooled(effect[small], share[small])
-    variances = np.array(parts + small_parts)
-    freedom = np.array(dofs + small_dofs)
-    total = variances.sum()
-    denominator = (variances**2 / freedom).sum()
-    dof = total**2 / denominator if denominator > 0.0 else freedom.sum()
-    return Moments(np.asarray((effect * share).sum()), np.asarray(total), np.asarray(dof)), method
+    blocks = blocks_of(table, sizes)
+    method = automatic(blocks)
+    variance, dof = block_variance(blocks, method)
+    return Moments(np.asarray(blocks.share @ blocks.effect), np.asarray(variance), np.asarray(dof)), method
 
 
-def _large_part(table: Cells, share: Floats, large: NDArray[np.bool_]) -> tuple[list[float], list[float]]:
-    if not large.any():
-        return [], []
-    part = share[large][:, None] ** 2 * table.variance[large] / table.count[large]
-    # A variance of nought says nothing of its degrees of freedom; one keeps the ratio below defined.
-    denominator = float((part**2 / (table.count[large] - 1.0)).sum())
-    dof = float(part.sum() ** 2 / denominator) if denominator > 0.0 else 1.0
-    return [float(part.sum())], [dof]
+def blocks_of(table: Cells, sizes: Floats) -> Blocks:
+    """Effects, sizes, variances and Welch's degrees of freedom of the strata of a table (S, 2)."""
+    part = table.variance / table.count
+    variance = part.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        dof = variance**2 / (part**2 / (table.count - 1.0)).sum(axis=1)
+    return Blocks(effect=table.mean[:, 0] - table.mean[:, 1], size=sizes, variance=variance, dof=dof)
 
 
-def by_class(effect: Floats, sizes: Floats, share: Floats) -> tuple[list[float], list[float]]:
-    parts, dofs = [], []
-    for size in np.unique(sizes):
-        members = sizes == size
-        parts.append(float(share[members].sum() ** 2 * effect[members].var(ddof=1) / members.sum()))
-        dofs.append(float(members.sum() - 1))
-    return parts, dofs
-
-
-def pooled(effect: Floats, share: Floats) -> tuple[list[float], list[float]]:
-    whole = share.sum()
-    # The factor n_s - 2 n_b must be positive; a rounding of a few ulp is not.
-    if 2.0 * share.max() >= whole * (1.0 - 1e-12):
-        raise EstimationError(
-            f"{effect.size} of the strata have an arm with one unit only, they are not of equal sizes, and one of them "
-            "holds half or more of their people: no variance can be had within or between such strata. "
-            "Merge strata, or use Regression."
-        )
-    factor = share**2 / (whole - 2.0 * share)
-    weight = whole**2 * factor / (whole + factor.sum())
-    centre = (share * effect).sum() / whole
-    return [float((weight * (effect - centre) ** 2).sum())], [float(effect.size - 1)]
+def cluster_blocks_of(table: ClusterCells, sizes: Floats) -> Blocks:
+    """Effects, sizes, CR2 variances and Bell & McCaffrey's degrees of freedom of strata of clusters, (S, 2)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        dof = table.trace.sum(axis=1) ** 2 / table.square.sum(axis=1)
+    return Blocks(effect=table.mean[:, 0] - table.mean[:, 1], size=sizes, variance=table.variance.sum(axis=1), dof=dof)
 
 
 def cluster_cells(

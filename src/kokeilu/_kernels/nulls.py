@@ -78,7 +78,7 @@ class Units:
         Fixed standard error of the difference: the statistic is then the raw difference in this unit.
     """
 
-    __slots__ = ("_matrices", "_simple", "first", "sizes", "spread", "strata", "totals")
+    __slots__ = ("_matrices", "_simple", "features", "first", "sizes", "spread", "strata", "totals")
 
     def __init__(
         self,
@@ -95,9 +95,9 @@ class Units:
         self.first: Integers = np.arange(y.size) if clusters is None else np.unique(clusters, return_index=True)[1]
         self.strata = strata[self.first]
         roles: list[Floats | None] = [None] if weights is None else [weights[:, 0], weights[:, 1]]
-        parts = [_features(y, z, clusters, weight, self._simple) for weight in roles]
-        self._matrices = [_by_stratum(part, self.strata, self.sizes.size) for part in parts]
-        self.totals = np.array([part.sum(axis=0) for part in (parts * 2)[:2]])
+        self.features = [_features(y, z, clusters, weight, self._simple) for weight in roles]
+        self._matrices: list[Any] = []
+        self.totals = np.array([part.sum(axis=0) for part in (self.features * 2)[:2]])
 
     def law(self, codes: Codes, arm: int, reference: int) -> Law:
         """The law of each draw.
@@ -108,6 +108,8 @@ class Units:
             Arm of every unit (of every cluster, where there are clusters).
         arm, reference : int
         """
+        if not self._matrices:
+            self._matrices = [_by_stratum(part, self.strata, self.sizes.size) for part in self.features]
         step = max(1, CHUNK_CELLS // max(codes.shape[1], 12 * self.sizes.size))
         pieces = [self._piece(codes[start : start + step], arm, reference) for start in range(0, len(codes), step)]
         return Law(*(np.concatenate(column) for column in zip(*pieces, strict=True)))
@@ -115,7 +117,11 @@ class Units:
     def _piece(self, codes: Codes, arm: int, reference: int) -> Law:
         turned = np.ascontiguousarray(codes.T)
         matrices = (self._matrices * 2)[:2]
-        sums = np.stack([self._sums(turned == code, m) for code, m in zip((arm, reference), matrices, strict=True)])
+        sums = [self._sums(turned == code, m) for code, m in zip((arm, reference), matrices, strict=True)]
+        return self.law_of(np.stack(sums))
+
+    def law_of(self, sums: Floats) -> Law:
+        """The law of each draw from its sums of the features over arm and reference, (2, F, b, S)."""
         value, error = self._moments(sums, 1.0, 0.0)
         slope, bend = self._moments(sums, 0.0, 1.0)
         if self.spread is not None:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from kokeilu._kernels.streams import Stream
 
-__all__ = ["rank_people"]
+__all__ = ["go_down", "rank_people"]
 
 
 def rank_people(strata: NDArray[np.int64], sizes: NDArray[np.int64], stream: Stream, size: int) -> NDArray[np.int64]:
@@ -43,3 +43,36 @@ def rank_people(strata: NDArray[np.int64], sizes: NDArray[np.int64], stream: Str
     ranks = np.empty((size, len(strata)), dtype=np.int64)
     np.put_along_axis(ranks, order, np.broadcast_to(from_last, ranks.shape), axis=1)
     return ranks
+
+
+def go_down(
+    lists: NDArray[np.int64], ranks: NDArray[np.int64], places: NDArray[np.int64], declined: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Tell who has an offer once each list was gone down until its places are taken, or it ended.
+
+    Somebody of rank r has an offer where fewer than C of those with ranks below r did not decline. Of n people in
+    random order, of whom d decline when asked, P(offer) = min(1, C / (n - d)) for each of those who do not, and
+    min(1, C / (n - d + 1)) for each of those who do.
+
+    Parameters
+    ----------
+    lists : int64 array, shape (n,)
+        Codes 0..L-1.
+    ranks : int64 array, shape (n,)
+        From 1, each rank of a list once.
+    places : int64 array, shape (L,)
+    declined : bool array, shape (n,)
+
+    Returns
+    -------
+    bool array, shape (n,)
+    """
+    order = np.lexsort((ranks, lists))
+    # How many before each person of the order, all lists together and then less those of earlier lists, keep an offer.
+    kept = ~declined[order]
+    before = np.cumsum(kept) - kept
+    starts = np.searchsorted(lists[order], np.arange(len(places)))
+    before -= np.concatenate([before, [0]])[np.minimum(starts, len(order))][lists[order]]
+    offered = np.zeros(len(lists), dtype=bool)
+    offered[order] = before < places[lists[order]]
+    return offered

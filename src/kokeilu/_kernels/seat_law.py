@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from kokeilu._kernels.rounding import ClassTable, class_table, cycle_signs
 
-__all__ = ["seat_law"]
+__all__ = ["SeatMoments", "seat_law", "seat_moments"]
 
 Ints = NDArray[np.int64]
 Tables = NDArray[np.int8]
+Floats = NDArray[np.float64]
 Cells = tuple[int, ...]
 Row = tuple[int, Cells]  # class, cells in the order of the arms
 Pattern = tuple[int, ...]  # the seats of one stratum, 0 or 1 per arm
@@ -65,6 +66,51 @@ def seat_law(fractions: Ints, unit: int, rule: str, limit: int) -> tuple[Tables,
         return _balanced_law(fractions, unit, limit) if rule == "balanced" else _stratum_law(fractions, unit, limit)
     except _TooManyError:
         return None
+
+
+class SeatMoments(NamedTuple):
+    """Second moments of the leftover seats e, by class of strata that owe the same fractions.
+
+    `members` (S,) is the class of each stratum, -1 without fractions; `own` (C, K, K) the mean of e_sa e_sb over the
+    strata s of a class; `across` (C, C, K, K) the mean of e_sa e_tb over pairs of different strata (NaN where there is
+    no such pair).
+    """
+
+    members: Ints
+    own: Floats
+    across: Floats
+
+
+def seat_moments(fractions: Ints, unit: int, limit: int) -> SeatMoments | None:
+    """Second moments of the seats of ``leftover_seats(..., "balanced")``, exactly; None where that is too costly.
+
+    Parameters
+    ----------
+    fractions, unit
+        As for ``leftover_seats``.
+    limit : int
+        As for :func:`seat_law`.
+    """
+    table = class_table(fractions, unit)
+    arms = fractions.shape[1]
+    try:
+        law = _pattern_law(table, arms, limit)
+    except _TooManyError:
+        return None
+    counts = table.counts
+    own = np.zeros((len(counts), arms, arms))
+    both = np.zeros((len(counts), len(counts), arms, arms))
+    for key, chance in law.items():
+        rows = [np.array(patterns, dtype=np.float64) for patterns in key]
+        totals = np.array([row.sum(axis=0) for row in rows])
+        own += float(chance) * np.array([row.T @ row for row in rows])
+        both += float(chance) * np.einsum("ca,db->cdab", totals, totals)
+    pairs = np.multiply.outer(counts, counts) - np.diag(counts)
+    both[np.arange(len(counts)), np.arange(len(counts))] -= own
+    with np.errstate(invalid="ignore"):
+        across = both / pairs[:, :, None, None]
+    across[pairs == 0] = np.nan
+    return SeatMoments(table.members, own / counts[:, None, None], across)
 
 
 def _stratum_law(fractions: Ints, unit: int, limit: int) -> tuple[Tables, list[Fraction]]:

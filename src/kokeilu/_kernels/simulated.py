@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Drawn", "cr2_draws", "satterthwaite_draws", "stratum_effects_draws", "welch_draws"]
+__all__ = ["Drawn", "cr2_draws", "pooled_floor", "satterthwaite_draws", "stratum_effects_draws", "welch_draws"]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int8]
@@ -101,6 +101,55 @@ def satterthwaite_draws(y: Floats, codes: Codes, strata: Integers, *, arm: int, 
         with np.errstate(divide="ignore", invalid="ignore"):
             dof[rows] = top**2 / bottom
     return dof
+
+
+def pooled_floor(
+    y: Floats, codes: Codes, strata: Integers, counts: Floats, *, arm: int, reference: int
+) -> tuple[Floats, Floats]:
+    """Variance that both arms together give, and the skewness that the arms' numbers leave in their difference, (b,).
+
+    Parameters
+    ----------
+    y, strata : (n,) arrays
+    codes : (b, n) int8 array
+    counts : (2, b, S) array
+        People in arm and reference, at least two.
+
+    Returns
+    -------
+    least, skewness : (b,) arrays
+        The variance is NaN where the skewness is too small to ask for it (0.05).
+
+    Source: Hall (1992), The Bootstrap and Edgeworth Expansion, ch. 2.
+    """
+    centred = y - y.mean()
+    n = counts.sum(axis=2)
+    if np.isin(codes[:1], (arm, reference)).all():
+        third = np.full(len(codes), (centred**3).mean() / (centred**2).mean() ** 1.5)
+    else:
+        moments = np.empty((len(codes), 3))
+        for rows in _blocks(*codes.shape):
+            held = ((codes[rows] == arm) | (codes[rows] == reference)).astype(np.float64)
+            moments[rows] = (held @ np.stack([centred, centred**2, centred**3], axis=1)) / n.sum(axis=0)[rows, None]
+        mean, square, cube = moments.T
+        third = (cube - 3.0 * mean * square + 2.0 * mean**3) / (square - mean**2) ** 1.5
+    left = np.abs(third) * np.abs(n[0] ** -2.0 - n[1] ** -2.0) / (1.0 / n).sum(axis=0) ** 1.5
+    least = np.full(len(codes), np.nan)
+    high = np.flatnonzero(left > 0.05)
+    order = np.argsort(strata, kind="stable")
+    people = np.bincount(strata)
+    starts, share = np.cumsum(people) - people, people / people.sum()
+    inner = (y - (np.bincount(strata, weights=y) / people)[strata])[order]
+    for rows in _blocks(len(high), codes.shape[1]):
+        some = high[rows]
+        deviations = np.zeros((len(some), len(people)))
+        for place, code in enumerate((arm, reference)):
+            held = (codes[some][:, order] == code).astype(np.float64)
+            total, square = (np.add.reduceat(held * values, starts, axis=1) for values in (inner, inner**2))
+            deviations += square - total**2 / counts[place, some]
+        common = deviations / (counts[:, some].sum(axis=0) - 2.0)
+        least[some] = (common * (1.0 / counts[:, some]).sum(axis=0)) @ share**2
+    return least, left
 
 
 def cr2_draws(y: Floats, codes: Codes, clusters: Integers, strata: Integers, *, arm: int, reference: int) -> Drawn:

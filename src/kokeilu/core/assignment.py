@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from kokeilu.core.canonical import fingerprint
 from kokeilu.core.population import Ids, Population, frozen_array
 from kokeilu.core.protocols import Codes, Lottery, Mechanism
 from kokeilu.core.registry import encode
-from kokeilu.core.results import text_table
+from kokeilu.core.results import text_table, wrapped
 from kokeilu.errors import DesignError
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ class Assignment:
         The published seed; None for an allocation made elsewhere.
     plan_fingerprint : str or None
         Fingerprint of the plan under which the draw was made.
+    known : tuple of str or None
+        Columns that stood in the register at the draw; None for an allocation made elsewhere. Covariates are taken from
+        among them and outcomes are not: see :meth:`also_known`. They are no part of the fingerprint.
     """
 
     mechanism: Mechanism
@@ -50,6 +53,7 @@ class Assignment:
     codes: Codes
     seed: Seed | None
     plan_fingerprint: str | None = None
+    known: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "codes", frozen_array(np.ascontiguousarray(self.codes, dtype=np.int8)))
@@ -96,6 +100,23 @@ class Assignment:
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    def also_known(self, *columns: str) -> Assignment:
+        """Return the assignment with more columns stated to have been measured before the draw.
+
+        For covariates that did not stand in the register at the draw, such as those of another register with an earlier
+        date. Where a covariate could have been changed by the treatment the effect is biased, and nothing in the data
+        shows it: the statement is yours.
+
+        Raises
+        ------
+        DesignError
+            For something that is no name of a column.
+        """
+        wrong = [name for name in columns if not isinstance(name, str) or not name]
+        if wrong or not columns:
+            raise DesignError("also_known takes the names of columns, such as assignment.also_known('education').")
+        return replace(self, known=tuple(dict.fromkeys((*(self.known or ()), *columns))))
 
     def stream(self, name: str) -> Stream:
         """Return the stream of this name: of the published seed, or of the fingerprint when adopted."""
@@ -150,10 +171,18 @@ class Assignment:
         frame |= {name: values.copy() for name, values in self.population.numbers.items()}
         return pd.DataFrame(frame)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the design has to say about itself: chances that are not what was promised, for one."""
+        from kokeilu.core.lottery import cautions_of
+
+        return cautions_of(self.lottery)
+
     def __str__(self) -> str:
         seed = "made elsewhere, no seed" if self.seed is None else f"seed {self.seed}"
         head = f"Assignment of {len(self):,} people. {self.mechanism.describe()}"
-        return "\n".join([head, text_table(self.rows()), f"{seed}; fingerprint {self.fingerprint}"])
+        notes = wrapped(f"Note: {note}" for note in self.notes)
+        return "\n".join([head, text_table(self.rows()), *notes, f"{seed}; fingerprint {self.fingerprint}"])
 
     __repr__ = __str__
 

@@ -8,10 +8,21 @@ import numpy as np
 
 from kokeilu._checks import positive_int
 from kokeilu._kernels.streams import Stream
-from kokeilu.core.protocols import Cells, Codes, Countable, Exchangeable, Floats, KnowsShares, Lottery
+from kokeilu.core.protocols import (
+    Cautions,
+    Cells,
+    Codes,
+    Countable,
+    DealsSeats,
+    Exchangeable,
+    Floats,
+    KnowsShares,
+    Lottery,
+    Seating,
+)
 from kokeilu.errors import DesignError
 
-__all__ = ["all_assignments", "cells_of", "redraws", "shares_of"]
+__all__ = ["all_assignments", "cautions_of", "cells_of", "redraws", "seating_of", "shares_of"]
 
 CHUNK_CELLS = 2**24
 SHARE_DRAWS = 20_000
@@ -74,3 +85,16 @@ def cells_of(lottery: Lottery) -> Cells:
     if isinstance(lottery, Exchangeable):
         return lottery.cells()
     return Cells(strata=np.zeros(lottery.n_units, dtype=np.int64))
+
+
+def cautions_of(lottery: Lottery) -> tuple[str, ...]:
+    """Return what a lottery, or one that it wraps, would have said beside each estimate; mostly nothing."""
+    if isinstance(lottery, Cautions):
+        return lottery.cautions()
+    parts = [part for part in (getattr(lottery, "base", None), *getattr(lottery, "lotteries", ())) if part is not None]
+    return tuple(dict.fromkeys(text for part in parts for text in cautions_of(part)))
+
+
+def seating_of(lottery: Lottery) -> Seating | None:
+    """Return how a lottery deals fixed seats to exchangeable units; None where it does not, or does not say."""
+    return lottery.seating() if isinstance(lottery, DealsSeats) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
@@ -16,15 +16,19 @@ if TYPE_CHECKING:
     from kokeilu.core.population import Population
 
 __all__ = [
+    "Cautions",
     "Cells",
     "Codes",
     "Countable",
+    "DealsSeats",
     "Exchangeable",
     "Floats",
     "Ints",
     "KnowsShares",
     "Lottery",
     "Mechanism",
+    "SeatTables",
+    "Seating",
 ]
 
 Codes: TypeAlias = NDArray[np.int8]
@@ -52,6 +56,9 @@ class Cells:
     whole : bool
         False where people of one cluster may stand in several arms (two-stage designs): the clusters are then what
         was drawn independently, for variances, and no cluster has an arm of its own.
+    waves : int64 array, shape (n,), or None
+        The wave of each person where shares of a wave follow the outcomes before it: then only people of one wave are
+        comparable. Strata lie within waves.
     """
 
     strata: Ints
@@ -60,6 +67,33 @@ class Cells:
     names: tuple[str, ...] = ()
     cluster_name: str | None = None
     whole: bool = True
+    waves: Ints | None = None
+
+
+SeatTables: TypeAlias = tuple[Ints, Floats]
+"""Tables of seats, shape (T, S, K), with their probabilities, shape (T,)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Seating:
+    """How a lottery deals fixed seats: given the seats of a stratum, every order of its units is equally likely.
+
+    Attributes
+    ----------
+    units : int64 array, shape (n,)
+        The unit of each person, 0..U-1: people themselves, or the clusters that are drawn whole.
+    strata : int64 array, shape (U,)
+        Codes 0..S-1 of the units' strata.
+    deal : function of (stream, size)
+        Seats of `size` redraws, shape (size, S, K); row r depends only on stream and r.
+    law : function
+        Every table of seats with its probability; None where they are too many.
+    """
+
+    units: Ints
+    strata: Ints
+    deal: Callable[[Stream, int], Ints]
+    law: Callable[[], SeatTables | None]
 
 
 @runtime_checkable
@@ -109,6 +143,24 @@ class Exchangeable(Protocol):
 
     def cells(self) -> Cells:
         """Return the cells."""
+        ...
+
+
+@runtime_checkable
+class DealsSeats(Protocol):
+    """A lottery that may deal fixed seats to units that are exchangeable within strata: exact and fast routes."""
+
+    def seating(self) -> Seating | None:
+        """Return how; None where the units of a stratum are not exchangeable given its seats."""
+        ...
+
+
+@runtime_checkable
+class Cautions(Protocol):
+    """A lottery under which the usual estimates are less sure than they look."""
+
+    def cautions(self) -> tuple[str, ...]:
+        """Return what to say beside each estimate and its interval: what is off, and what to do. Empty for nothing."""
         ...
 
 

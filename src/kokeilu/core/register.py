@@ -10,7 +10,15 @@ import numpy as np
 from kokeilu._checks import count_of, plain_text
 from kokeilu.core.population import Factor, Ids, Population, frozen_array
 from kokeilu.core.protocols import Floats, Ints, Mechanism
-from kokeilu.core.table import column_names, read_columns, read_factor, read_ids, read_number, text_like
+from kokeilu.core.table import (
+    column_names,
+    read_columns,
+    read_factor,
+    read_ids,
+    read_number,
+    refuse_decimal_commas,
+    text_like,
+)
 from kokeilu.errors import ColumnError, DataError
 
 __all__ = ["covariates_of", "population_of_rows", "read_population", "read_register"]
@@ -80,6 +88,8 @@ def _coded(
     for name in dict.fromkeys((*columns, *covariates)):
         if name in columns or text_like(arrow[name]):
             factor = read_factor(arrow[name], name, where=where)
+            if name not in columns:
+                refuse_decimal_commas(factor.levels, name, where=where)
             factors[name] = Factor(frozen_array(factor.codes[order]), factor.levels)
         if name in covariates and not text_like(arrow[name]):
             numbers[name] = frozen_array(_complete_numbers(arrow[name], name, where)[order])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any, TypeVar
 
 from kokeilu._checks import near_match
@@ -14,7 +15,7 @@ __all__ = ["decode", "encode", "kind_of", "register", "registered"]
 
 _KINDS: dict[str, type[Any]] = {}
 _ROOMS = ("kokeilu.assign", "kokeilu.estimate", "kokeilu.plan")
-"""Rooms that register their classes when they are imported; read only when a kind is not known yet."""
+"""Rooms whose modules register their classes when they are imported; read only when a kind is not known yet."""
 _Class = TypeVar("_Class")
 
 
@@ -42,6 +43,14 @@ def registered() -> dict[str, type[Any]]:
 def kind_of(value: object) -> str | None:
     """Return the kind under which the class of a value is registered, or None."""
     return next((kind for kind, cls in _KINDS.items() if type(value) is cls), None)
+
+
+def _open_rooms() -> None:
+    """Import every module of the rooms, so that their classes are registered."""
+    for room in _ROOMS:
+        package = import_module(room)
+        for module in iter_modules(package.__path__):
+            import_module(f"{room}.{module.name}")
 
 
 def encode(value: object) -> object:
@@ -82,8 +91,7 @@ def decode(data: object) -> Any:
         return {key: decode(item) for key, item in data.items()}
     kind = str(data["kind"])
     if kind not in _KINDS:
-        for room in _ROOMS:
-            import_module(room)
+        _open_rooms()
     if kind not in _KINDS:
         raise PlanError(
             f"no class is registered for kind {kind!r}.{near_match(kind, _KINDS)} "

@@ -2,85 +2,38 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from os import PathLike
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from kokeilu._checks import between, choice
+from kokeilu.core.printing import cell_text, number_text, p_text, sentence, text_table, wrapped
 
 if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-__all__ = ["Estimate", "Estimates", "Rows", "TestResult", "number_text", "p_text", "sentence", "text_table", "wrapped"]
+    from kokeilu.core.joint import JointTest
 
-PAGE = 120
+__all__ = [
+    "Estimate",
+    "Estimates",
+    "Rows",
+    "TestResult",
+    "cell_text",
+    "number_text",
+    "p_text",
+    "sentence",
+    "text_table",
+    "wrapped",
+]
+
 _ALTERNATIVES = ("two-sided", "greater", "less")
-
-
-def number_text(value: object) -> str:
-    """Write a cell: two to four decimals by the size of a number, a dash for nothing."""
-    if value is None or (isinstance(value, (float, np.floating)) and np.isnan(value)):
-        return "-"
-    if isinstance(value, (bool, np.bool_)):
-        return "yes" if value else "no"
-    if isinstance(value, (int, np.integer)):
-        return f"{int(value):,}"
-    if isinstance(value, (float, np.floating)):
-        return _decimal_text(float(value))
-    return str(value)
-
-
-def _decimal_text(value: float) -> str:
-    size = abs(value)
-    if size >= 100 and value == round(value):
-        return f"{value:,.0f}"
-    if size < 1e-12:
-        return "0.0000"
-    if size < 0.00005:
-        return f"{value:.1e}"
-    return f"{value:,.{2 if size >= 100 else 3 if size >= 10 else 4}f}"
-
-
-def p_text(value: float) -> str:
-    """Write a p-value: three decimals, rounded, and never 0."""
-    return "<0.001" if value < 0.0005 else f"{value:.3f}"
-
-
-def sentence(text: str) -> str:
-    """Return the text with a capital first letter."""
-    return text[:1].upper() + text[1:]
-
-
-def wrapped(lines: Iterable[str]) -> list[str]:
-    """Return lines of text folded at the width of a page, the folds set in."""
-    return [textwrap.fill(line, PAGE, subsequent_indent="  ", break_long_words=False) for line in lines]
-
-
-def text_table(rows: Sequence[Mapping[str, object]]) -> str:
-    """Return rows as an aligned table: text to the left, numbers to the right."""
-    if not rows:
-        return "(no rows)"
-    names = list(rows[0])
-    cells = [[_cell(name, value) for name, value in row.items()] for row in rows]
-    left = [all(isinstance(row[n], str) or row[n] is None for row in rows) for n in names]
-    widths = [max(len(name), *(len(line[i]) for line in cells)) for i, name in enumerate(names)]
-    lines = [names, ["-" * width for width in widths], *cells]
-    return "\n".join(
-        "  ".join(
-            c.ljust(w) if is_left else c.rjust(w) for c, w, is_left in zip(line, widths, left, strict=True)
-        ).rstrip()
-        for line in lines
-    )
-
-
-def _cell(name: str, value: object) -> str:
-    is_p = name in ("p", "adjusted_p") and isinstance(value, float) and not np.isnan(value)
-    return p_text(value) if is_p else number_text(value)  # type: ignore[arg-type]
 
 
 class Rows:
@@ -104,6 +57,40 @@ class Rows:
 
         return rows_to_arrow(self.rows())
 
+    def shown(self) -> list[dict[str, Any]]:
+        """Return the rows with the columns that are printed."""
+        return self.rows()
+
+    def remarks(self) -> tuple[str, ...]:
+        """Return what is printed below the table."""
+        return tuple(getattr(self, "notes", ()))
+
+    def to_html(self) -> str:
+        """Return what is printed as an HTML table, the notes below it."""
+        from kokeilu.core.formats import html
+
+        return html(self.shown(), self.remarks())
+
+    def to_latex(self) -> str:
+        r"""Return what is printed as a LaTeX table (needs ``\usepackage{booktabs}``)."""
+        from kokeilu.core.formats import latex
+
+        return latex(self.shown(), self.remarks())
+
+    def to_markdown(self) -> str:
+        """Return what is printed as a Markdown table."""
+        from kokeilu.core.formats import markdown
+
+        return markdown(self.shown(), self.remarks())
+
+    def to_excel(self, path: str | PathLike[str]) -> None:
+        """Write all rows to an .xlsx file; openpyxl or xlsxwriter must be installed."""
+        import pandas as pd
+
+        from kokeilu.core.formats import excel_rows, write_excel
+
+        write_excel(pd.DataFrame(excel_rows(self.rows())), path)
+
     def __str__(self) -> str:
         return text_table(self.rows())
 
@@ -117,7 +104,7 @@ class Estimate(Rows):
     outcome, arm, reference : str
         What was compared: mean under `arm` less mean under `reference`.
     value, error : float
-        The effect and its standard error, in units of the outcome.
+        The effect and its standard error, in units of the outcome or on `scale`.
     dof : float or None
         Degrees of freedom of the t reference; None means the normal distribution.
     estimator, variance, reason : str
@@ -132,7 +119,9 @@ class Estimate(Rows):
         The p-value adjusted over a registered family; set by the plan runner only.
     notes : tuple of str
     reference_mean : float
-        Mean outcome in the reference arm, for scale.
+        Mean outcome in the reference arm, in units of the outcome whatever the scale of the effect.
+    scale : str
+        Of the effect: "" for the outcome's own units, or such as "log ratio" and "log odds ratio".
     """
 
     outcome: str
@@ -151,6 +140,7 @@ class Estimate(Rows):
     adjusted_p: float | None = None
     notes: tuple[str, ...] = ()
     reference_mean: float = float("nan")
+    scale: str = ""
 
     @property
     def statistic(self) -> float:
@@ -185,6 +175,7 @@ class Estimate(Rows):
                 **kind,
                 "outcome": self.outcome,
                 "contrast": f"{self.arm} - {self.reference}",
+                **({"scale": self.scale} if self.scale else {}),
                 "effect": self.value,
                 "error": self.error,
                 "low": low,
@@ -206,9 +197,26 @@ class Estimate(Rows):
 
 @dataclass(frozen=True, slots=True)
 class Estimates(Rows, Sequence[Estimate]):
-    """Several estimates in order."""
+    """Several estimates in order.
+
+    Attributes
+    ----------
+    items : tuple of Estimate
+    covariance : float64 array, shape (items, items), or None
+        Of the effects, where they come from one model.
+    joint_dof : float or None
+        Degrees of freedom behind the covariance (eta where `hotelling`); None for the normal distribution.
+    hotelling : bool
+        Whether the covariance under Satterthwaite's rule calls for HTZ.
+    joint_reason : str
+        How all are tested at once; or why they cannot be.
+    """
 
     items: tuple[Estimate, ...]
+    covariance: NDArray[np.float64] | None = field(default=None, compare=False, repr=False, kw_only=True)
+    joint_dof: float | None = field(default=None, repr=False, kw_only=True)
+    hotelling: bool = field(default=False, repr=False, kw_only=True)
+    joint_reason: str = field(default="", repr=False, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -221,18 +229,43 @@ class Estimates(Rows, Sequence[Estimate]):
     @overload
     def __getitem__(self, index: slice) -> Estimates: ...
     def __getitem__(self, index: int | slice) -> Estimate | Estimates:
-        return Estimates(self.items[index]) if isinstance(index, slice) else self.items[index]
+        if not isinstance(index, slice):
+            return self.items[index]
+        part = Estimates(self.items[index], joint_reason=self.joint_reason)
+        # eta belongs to all contrasts together: a part of them has another.
+        if self.covariance is None:
+            return part
+        if self.hotelling and len(part) < len(self):
+            return replace(part, joint_reason="a part of the contrasts has degrees of freedom of its own")
+        kept = self.covariance[index, index]
+        return replace(part, covariance=kept, joint_dof=self.joint_dof, hotelling=self.hotelling)
+
+    def joint(self) -> JointTest:
+        """Test that all effects are nought at once (HTZ, F or chi-square).
+
+        Returns
+        -------
+        JointTest
+
+        Raises
+        ------
+        EstimationError
+            Estimates of different models or outcomes, or too few degrees of freedom for so many contrasts.
+        """
+        from kokeilu.core.joint import joint_test
+
+        return joint_test(self)
 
     def rows(self, level: float = 0.95) -> list[dict[str, Any]]:
         """Return one row for each estimate; all rows have the same keys."""
         rows = [estimate.rows(level)[0] for estimate in self.items]
         names = list(dict.fromkeys(name for row in rows for name in row))
-        head = [name for name in ("kind", "outcome", "contrast") if name in names]
+        head = [name for name in ("kind", "outcome", "contrast", "scale") if name in names]
         return [{name: row.get(name) for name in [*head, *(n for n in names if n not in head)]} for row in rows]
 
     def mark(self, *, registered: bool) -> Estimates:
         """Return the estimates marked registered or exploratory (for the plan runner)."""
-        return Estimates(tuple(replace(item, registered=registered) for item in self.items))
+        return replace(self, items=tuple(replace(item, registered=registered) for item in self.items))
 
     def __str__(self) -> str:
         shown = [{k: v for k, v in row.items() if k not in ("level", "estimator", "variance")} for row in self.rows()]
@@ -251,7 +284,7 @@ def _footnotes(items: Sequence[Estimate]) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestResult(Rows):
-    """A test by redrawing the lottery.
+    """A test by redrawing the lottery, or by resampling.
 
     Attributes
     ----------
@@ -261,7 +294,7 @@ class TestResult(Rows):
     p_value : float
         Exact over all assignments, or (1 + hits) / (1 + draws).
     draws : int
-        Redraws, or the number of all assignments when `exact`.
+        Redraws, or the number of all assignments when `exact`; 0 where an exact law took none.
     exact : bool
     p_error : float
         Monte Carlo standard error of the p-value; 0 when exact.
@@ -269,6 +302,8 @@ class TestResult(Rows):
         99 % Clopper-Pearson bounds of the p-value that infinitely many redraws would give.
     interval : (float, float) or None
         Effects not rejected at 1 - `level`, by inversion.
+    value, p_strict : float or None
+        The estimated effect, and the p-value without ties (`p_value` counts them), where the test tells them.
     """
 
     __test__ = False
@@ -292,6 +327,8 @@ class TestResult(Rows):
     registered: bool | None = None
     adjusted_p: float | None = None
     notes: tuple[str, ...] = ()
+    value: float | None = None
+    p_strict: float | None = None
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row."""
@@ -304,8 +341,10 @@ class TestResult(Rows):
                 "outcome": self.outcome,
                 "contrast": f"{self.arm} - {self.reference}" if self.arm else "",
                 "test": self.name,
+                **({} if self.value is None else {"effect": self.value}),
                 "statistic": self.statistic,
                 "p": self.p_value,
+                **({} if self.p_strict is None else {"p_strict": self.p_strict}),
                 **adjusted,
                 "p_error": self.p_error,
                 "draws": self.draws,

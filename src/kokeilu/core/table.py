@@ -6,6 +6,7 @@ in a guard that raises our error after leaving the ``except`` block.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -30,11 +31,13 @@ __all__ = [
     "read_factor_or_missing",
     "read_ids",
     "read_number",
+    "refuse_decimal_commas",
     "rows_to_arrow",
     "text_like",
 ]
 
 _T = TypeVar("_T")
+_WITH_COMMA = re.compile("-?[0-9]+(,[0-9]+)?")
 _LEVEL_KINDS = (
     pa.types.is_string,
     pa.types.is_large_string,
@@ -214,6 +217,15 @@ def text_like(column: pa.Array) -> bool:
     return bool(pa.types.is_dictionary(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
+def refuse_decimal_commas(levels: Sequence[str], name: str, *, where: str) -> None:
+    """Refuse a covariate that is text of numbers with a decimal comma: each number would be a category of its own."""
+    if any("," in level for level in levels) and all(map(_WITH_COMMA.fullmatch, levels)):
+        raise ColumnError(
+            f"{where}: column {name!r} is text of numbers with a decimal comma, and would count as categories. "
+            "Read it as numbers: in pandas with read_csv(..., decimal=',')."
+        )
+
+
 def read_factor_or_missing(column: pa.Array) -> Factor:
     """Return a column as codes and sorted levels, code -1 where the value is missing."""
     encoded = column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(column)
@@ -306,8 +318,8 @@ def _kind_word(kind: pa.DataType) -> str:
     return "dates" if dates else f"of kind {kind}"
 
 
-def read_ids(column: pa.Array, name: str, *, where: str) -> NDArray[Any]:
-    """Return ids in row order as int64 or UTF-8 bytes of fixed width.
+def read_ids(column: pa.Array, name: str, *, where: str, once: bool = True) -> NDArray[Any]:
+    """Return ids in row order as int64 or UTF-8 bytes of fixed width; `once` False lets a person have several rows.
 
     Raises
     ------
@@ -327,11 +339,11 @@ def read_ids(column: pa.Array, name: str, *, where: str) -> NDArray[Any]:
     ids = _whole(column, name, where) if _is_number(column.type) else _text(column, name, where)
     ordered = np.sort(ids)
     repeated = ordered[1:] == ordered[:-1]
-    if repeated.any():
+    if once and repeated.any():
         people = len(np.unique(ordered[1:][repeated]))
         raise DataError(
             f"{where}: {count_of(people, 'id')} in {name!r} {'occurs' if people == 1 else 'occur'} more than once "
-            f"({int(repeated.sum()):,} rows too many). Keep one row for each person."
+            f"({count_of(int(repeated.sum()), 'row')} too many). Keep one row for each person."
         )
     return ids
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,20 @@ from kokeilu._checks import count_of, near_match
 from kokeilu._kernels.streams import Stream
 from kokeilu.core.arms import Arms
 from kokeilu.core.assignment import Assignment, check_assignment
-from kokeilu.core.lottery import cells_of, shares_of
+from kokeilu.core.lottery import cautions_of, cells_of, shares_of
 from kokeilu.core.population import Ids, frozen_array
 from kokeilu.core.protocols import Codes, Floats, Ints, Lottery
 from kokeilu.core.results import text_table
-from kokeilu.core.table import column_names, read_columns, read_factor_or_missing, read_ids, read_number, text_like
+from kokeilu.core.table import (
+    column_names,
+    read_columns,
+    read_factor_or_missing,
+    read_ids,
+    read_number,
+    refuse_decimal_commas,
+    text_like,
+)
+from kokeilu.core.timing import refuse_mistimed
 from kokeilu.errors import ColumnError, DataError
 
 __all__ = ["Account", "View", "align", "covariate_matrix", "locate"]
@@ -79,6 +89,16 @@ class View:
         False where people of one cluster may stand in several arms.
     notes : tuple of str
         What was done on the way here.
+    cautions : tuple of str
+        What the design would have said beside estimates and their intervals; a randomisation test needs none of it.
+    weights : float64 array, shape (m,), or None
+        What each person counts for, with mean 1: such as the inverse of their chance of answering a survey.
+    assigned : int8 array, shape (n,), or None
+        The arms of everybody in the assignment, with and without an observed outcome.
+    groups : mapping of column to int64 array, shape (m,)
+        Consecutive codes of other groupings of the people, for errors that are dependent within them.
+    waves : int64 array, shape (m,), or None
+        The wave of each person where shares followed earlier outcomes, so that only people of one wave are comparable.
     """
 
     outcome: str
@@ -99,6 +119,11 @@ class View:
     cluster_name: str | None
     whole: bool = True
     notes: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
+    weights: Floats | None = None
+    assigned: Codes | None = None
+    groups: Mapping[str, Ints] = field(default_factory=dict)
+    waves: Ints | None = None
 
 
 def locate(assignment: Assignment, table: object, *, where: str) -> Ints:
@@ -129,7 +154,15 @@ def locate(assignment: Assignment, table: object, *, where: str) -> Ints:
     return rows
 
 
-def align(assignment: Assignment, table: object, outcome: str, *, covariates: Sequence[str] = ()) -> View:
+def align(
+    assignment: Assignment,
+    table: object,
+    outcome: str,
+    *,
+    covariates: Sequence[str] = (),
+    weights: str | None = None,
+    groups: Sequence[str] = (),
+) -> View:
     """Align an outcomes table with an assignment.
 
     Parameters
@@ -141,6 +174,12 @@ def align(assignment: Assignment, table: object, outcome: str, *, covariates: Se
         A numeric column; missing values are counted by arm.
     covariates : sequence of str
         Columns of the same table, measured before the draw. Categories become indicator columns.
+    weights : str, optional
+        A column of the same table: what each person with an observed outcome counts for, such as the inverse of their
+        chance of answering. Above 0; only their ratios matter.
+    groups : sequence of str
+        Columns of the same table that group people in another way than the design, without gaps where the outcome is
+        observed.
 
     Returns
     -------
@@ -149,21 +188,21 @@ def align(assignment: Assignment, table: object, outcome: str, *, covariates: Se
     Raises
     ------
     ColumnError, DataError
-        For absent or non-numeric columns, infinite values, repeated or unknown people, or no observed outcome.
+        For absent or non-numeric columns, infinite values, repeated or unknown people, or no observed outcome; for an
+        outcome that stood in the register at the draw, or a covariate that did not.
     """
+    check_assignment(assignment)
     where = "the outcomes table"
     if not isinstance(outcome, str):
         raise ColumnError(f"the outcome is one column, named by text; got {type(outcome).__name__}.")
-    known = column_names(table)
-    absent = [name for name in covariates if isinstance(name, str) and name not in known]
-    if absent and outcome in known:
-        raise ColumnError(
-            f"{where} has no covariate column {absent[0]!r}.{near_match(absent[0], known)} Covariates stand in the "
-            f"outcomes table: where it is a column of the register, merge it in by {assignment.id_name!r} first."
-        )
-    columns = read_columns(table, tuple(dict.fromkeys((outcome, *covariates))), where=where)
+    _refuse_absent(assignment, column_names(table), outcome, covariates, where)
+    if weights is not None and not isinstance(weights, str):
+        raise ColumnError(f"weights names one column by text; got {type(weights).__name__}.")
+    asked = (outcome, *covariates, *groups, *(() if weights is None else (weights,)))
+    columns = read_columns(table, tuple(dict.fromkeys(asked)), where=where)
     if outcome in covariates:
         raise ColumnError(f"{outcome!r} is both the outcome and a covariate. Take it out of the covariates.")
+    refuse_mistimed(assignment, outcome, covariates)
     spots = locate(assignment, table, where=where)
     linked = spots >= 0
     y = np.full(len(assignment), np.nan)
@@ -197,7 +236,46 @@ def align(assignment: Assignment, table: object, outcome: str, *, covariates: Se
         cluster_name=cells.cluster_name,
         whole=cells.whole,
         notes=notes,
+        cautions=cautions_of(assignment.lottery),
+        weights=None if weights is None else _weights(columns[weights], weights, spots[used], where),
+        assigned=assignment.codes,
+        waves=None if cells.waves is None else frozen_array(cells.waves[used]),
+        groups=MappingProxyType({name: _group(columns[name], name, spots[used], where) for name in groups}),
     )
+
+
+def _refuse_absent(
+    assignment: Assignment, known: Sequence[str], outcome: str, covariates: Sequence[str], where: str
+) -> None:
+    absent = [name for name in covariates if isinstance(name, str) and name not in known]
+    if absent and outcome in known:
+        raise ColumnError(
+            f"{where} has no covariate column {absent[0]!r}.{near_match(absent[0], known)} Covariates stand in the "
+            f"outcomes table: where it is a column of the register, merge it in by {assignment.id_name!r} first."
+        )
+
+
+def _weights(column: Any, name: str, rows: Ints, where: str) -> Floats:
+    values = read_number(column, name, where=where)[rows]
+    lost, low = int(np.isnan(values).sum()), int((values <= 0.0).sum())
+    if lost or low:
+        what = f"missing for {count_of(lost, 'person', 'people')}" if lost else f"not above 0 for {low:,}"
+        raise DataError(
+            f"{where}: the weights in {name!r} are {what} of the {len(rows):,} people whose outcome is observed. Give "
+            "each of them a weight above 0; whoever should not count has no outcome either."
+        )
+    return frozen_array(np.asarray(values / values.mean(), dtype=np.float64))
+
+
+def _group(column: Any, name: str, rows: Ints, where: str) -> Ints:
+    codes = read_factor_or_missing(column).codes[rows]
+    lost = int((codes < 0).sum())
+    if lost:
+        raise DataError(
+            f"{where}: the grouping {name!r} is missing for {count_of(lost, 'person', 'people')} of the {len(rows):,} "
+            "whose outcome is observed. Fill it in, or leave the grouping out."
+        )
+    return _consecutive(codes.astype(np.int64))
 
 
 def _by_arm(assignment: Assignment, keep: NDArray[np.bool_]) -> tuple[int, ...]:
@@ -253,6 +331,7 @@ def _number(column: Any, name: str, rows: Ints, where: str) -> tuple[Floats, lis
 
 def _categories(column: Any, name: str, rows: Ints, where: str) -> tuple[Floats, list[str]]:
     factor = read_factor_or_missing(column)
+    refuse_decimal_commas(factor.levels, name, where=where)
     codes = factor.codes[rows]
     levels = [(i, f"{name}: {level}") for i, level in enumerate(factor.levels)][1:]
     if (codes < 0).any():

@@ -36,6 +36,7 @@ def estimate_effects(
     covariates: Sequence[str] | str = (),
     estimator: Estimator | None = None,
     contrasts: Contrasts = None,
+    weights: str | None = None,
 ) -> Estimates:
     """Estimate the effects of a trial on one outcome.
 
@@ -43,9 +44,11 @@ def estimate_effects(
 
     ================================================  ===============================================================
     people drawn in one group                         difference in means, Neyman's variance, Welch's dof
+    a skewed or rare outcome and a small arm          the same, at least the variance of both arms together
     people drawn in strata                            stratum-weighted difference, Neyman's variance per stratum
     strata with one person in an arm                  the same, small strata pooled (Pashley & Miratrix 2021)
     a stratum without one of the arms                 weights 1/share (Hajek), HC2
+    waves whose shares follow earlier outcomes        within waves, the larger of Neyman's variance and the pooled one
     clusters                                          difference in means, CR2, Satterthwaite's dof
     pairs of clusters                                 variance between pairs (Imai, King & Nall 2009)
     clusters in strata                                regression with stratum effects, CR2, Satterthwaite's dof
@@ -53,6 +56,10 @@ def estimate_effects(
     the same with clusters in strata                  regression with stratum effects, CR2 by cluster
     covariates                                        regression with slopes by arm (Lin 2013), HC2 or CR2
     ================================================  ===============================================================
+
+    Others are chosen: ``HorvitzThompson()`` and ``Hajek()`` by the exact probabilities of the lottery,
+    ``ArmContrasts(design.effects())`` for main effects and interactions of a Factorial design. The rows of a stepped
+    wedge by period go to :func:`kokeilu.stepped_wedge_effects`.
 
     Parameters
     ----------
@@ -67,6 +74,9 @@ def estimate_effects(
     estimator : DifferenceInMeans, Regression or the like, optional
     contrasts : sequence of (arm, reference), optional
         Each arm against the first where none are named.
+    weights : str, optional
+        A column of `outcomes`: what each person counts for, such as the inverse of their chance of answering a survey.
+        They multiply 1 / share; errors take them as known.
 
     Returns
     -------
@@ -82,9 +92,21 @@ def estimate_effects(
         An unknown arm, or covariates given twice or to an estimator that takes none.
     """
     chosen = _with_covariates(estimator, name_list(covariates, name="covariates"))
-    wanted: tuple[str, ...] = getattr(chosen, "covariates", ())
-    view = align(assignment, outcomes, outcome, covariates=wanted)
-    return (chosen or by_design(view)).estimate(view, contrasts)
+    groups: tuple[str, ...] = getattr(chosen, "groups", ())
+    view = align(assignment, outcomes, outcome, covariates=_columns(chosen), weights=weights, groups=groups)
+    used = chosen or by_design(view)
+    if weights is not None and not getattr(used, "weighted", False):
+        raise DesignError(
+            f"{type(used).__name__} takes no weights. Use DifferenceInMeans() or Regression(...), or leave weights out."
+        )
+    return used.estimate(view, contrasts)
+
+
+def _columns(estimator: Estimator | None) -> tuple[str, ...]:
+    """The columns of the outcomes table that an estimator reads beside the outcome: columns(), or its covariates."""
+    ask = getattr(estimator, "columns", None)
+    wanted: tuple[str, ...] = ask() if callable(ask) else getattr(estimator, "covariates", ())
+    return wanted
 
 
 def _with_covariates(estimator: Estimator | None, covariates: tuple[str, ...]) -> Estimator | None:
@@ -97,13 +119,12 @@ def _with_covariates(estimator: Estimator | None, covariates: tuple[str, ...]) -
         return estimator
     if estimator is None:
         return Regression(covariates=covariates)
-    if not isinstance(estimator, Regression):
-        raise DesignError(
-            f"{type(estimator).__name__} takes no covariates. Leave estimator out, or use Regression(covariates=...)."
-        )
+    kind = type(estimator).__name__
+    if not hasattr(estimator, "covariates"):
+        raise DesignError(f"{kind} takes no covariates. Leave estimator out, or use Regression(covariates=...).")
     if estimator.covariates and estimator.covariates != covariates:
-        raise DesignError("covariates are given to estimate_effects and to Regression, and differ. Give them once.")
-    return replace(estimator, covariates=covariates)
+        raise DesignError(f"covariates are given to estimate_effects and to {kind}, and differ. Give them once.")
+    return replace(estimator, covariates=covariates)  # type: ignore[type-var]
 
 
 def by_design(view: View) -> Estimator:

@@ -6,32 +6,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from kokeilu._checks import between, choice, count_of, name_list, positive_int
-from kokeilu._kernels.batched import residualised
-from kokeilu._kernels.nulls import Law, Null, Units
+from kokeilu._kernels.nulls import Null
 from kokeilu.core.assignment import Assignment
-from kokeilu.core.lottery import all_assignments, cells_of, redraws
-from kokeilu.core.protocols import Floats, Ints
 from kokeilu.core.results import TestResult
 from kokeilu.core.view import View, align
 from kokeilu.errors import DesignError, EstimationError
-from kokeilu.estimate.sample import least_shares, with_company
+from kokeilu.estimate._case import Case, case_of
+from kokeilu.estimate._exact import ExactSum, shifts_of
+from kokeilu.estimate._routes import METHODS, Route, drawn_route, route_of
+from kokeilu.estimate._seats import seats_of
 
 __all__ = ["randomisation_test"]
 
 ALTERNATIVES = ("two-sided", "greater", "less")
-SAME = 1e-9
-"""Shares closer than this are equal: exact fractions were turned into doubles."""
-
-EXACT_LIMIT = 10**6
-EXACT_CELLS = 4 * 10**9
-"""All assignments are gone through up to a million of them, and up to this many codes."""
-
-FEW = 8.0
-"""Expected units of an arm above which a stratum without it is too rare to matter (e**-8 = 0.0003)."""
 
 
 def randomisation_test(
@@ -45,12 +35,13 @@ def randomisation_test(
     studentise: bool = True,
     alternative: str = "two-sided",
     level: float = 0.95,
+    method: str = "auto",
 ) -> TestResult:
     r"""Test the hypothesis of no effect by holding the same lottery again.
 
     The hypothesis is that no arm changes anybody's outcome. The p-value is the probability, under the
-    lottery, of a statistic at least as extreme as the observed one: exact over all assignments where there are at most
-    a million (and 4e9 codes), otherwise (1 + hits) / (1 + draws). Ties count as hits, and so do draws in which the
+    lottery, of a statistic at least as extreme as the observed one: exact where it can be, otherwise
+    (1 + hits) / (1 + draws). Ties count as hits, and so do draws in which the
     statistic is not defined. Strata, clusters, several arms and unequal shares enter because the lottery is the
     one that was drawn; people without an outcome stay without one in every redraw.
 
@@ -78,6 +69,15 @@ def randomisation_test(
     level : float
         Of the interval: the effects :math:`\tau`, the same for everybody in the arm, that are not rejected when
         :math:`y - \tau z` is tested with the same redraws; two-sided, each side at (1 - level) / 2.
+    method : {"auto", "exact", "enumerate", "counts", "shuffles", "redraws"}
+        The way; `reason` of the result says which was gone. "enumerate": all assignments, where there are at most a
+        million (and 4e9 codes). "exact": the law of the sum over the arm (Pagano & Tritchler 1983), for the raw
+        difference of a whole-number or decimal outcome where seats are fixed, for hundreds of thousands of people;
+        strata are weighted by :math:`n_1 n_0 / n`, as stratum effects in a regression weight them; seats left over are
+        mixed over, and where that is too much, or people stand in other arms or have no outcome, it is exact given
+        these. "counts" and "shuffles": redraws of the seats alone, for many people with few distinct values or with
+        many. "redraws": of the lottery itself, whatever it is. "auto": the first of "enumerate" and "exact" that is
+        open, else redraws: by seats from 2e7 (draws x people) on.
 
     Returns
     -------
@@ -91,14 +91,15 @@ def randomisation_test(
     EstimationError
         An arm without people, an outcome without variation, a statistic that is not defined.
     DesignError
-        An unknown arm or alternative, or a number of draws that is none.
+        An unknown arm, alternative or method, a number of draws that is none, or a method that is not open here.
 
     Examples
     --------
     >>> import kokeilu as kk
-    >>> people = {"id": list(range(8)), "score": [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0]}
+    >>> people = {"id": list(range(8))}
     >>> trial = kk.randomise(people, kk.Complete(kk.arms(control=1, coaching=1)), id="id", seed="example")
-    >>> result = kk.randomisation_test(trial, people, "score")
+    >>> scores = {**people, "score": [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0]}
+    >>> result = kk.randomisation_test(trial, scores, "score")
     >>> result.exact, result.draws
     (True, 70)
     """
@@ -108,161 +109,88 @@ def randomisation_test(
     choice(alternative, ALTERNATIVES, name="alternative")
     between(level, 0.0, 1.0, name="level")
     positive_int(draws, name="draws")
+    choice(method, METHODS, name="method")
     view = align(assignment, outcomes, outcome, covariates=name_list(covariates, name="covariates"))
-    case = _case(view, contrast, studentise=studentise)
-    null = Null(case.law(assignment.codes[None]), _laws(assignment, case, draws))
-    return _result(view, case, null, alternative, level)
+    case = case_of(view, contrast, studentise=studentise)
+    route = route_of(assignment, case, draws, method)
+    if route.sums is not None:
+        answer = _from_sums(assignment, case, route.sums, alternative, level, draws)
+    else:
+        answer = _from_null(view, case, route.null, alternative, level)
+    return _result(view, case, route, answer, _side(case, alternative), level)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Case:
-    """One contrast: the units and where they stand in the assignment."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What a route found; `draws` of 0 where the p-value is exact without any."""
 
-    arm: int
-    reference: int
-    units: Units
-    places: Ints
-    scale: float
-    pooled: int
-    left_out: int
-    weighted: bool
-    studentised: bool
-
-    def law(self, codes: NDArray[np.int8]) -> Law:
-        """The law of each draw, from codes of all people (b, n)."""
-        return self.units.law(codes[:, self.places], self.arm, self.reference)
+    statistic: float
+    p_value: float
+    draws: int
+    exact: bool
+    error: float
+    low: float
+    high: float
+    interval: tuple[float, float] | None
+    notes: tuple[str, ...]
 
 
-def _case(view: View, contrast: tuple[str, str] | None, *, studentise: bool) -> _Case:
-    arm, reference = _pair(view, contrast)
-    keep = (view.shares[:, arm] > 0.0) & (view.shares[:, reference] > 0.0)
-    y, codes = view.y[keep], view.codes[keep]
-    _refuse(view, y, codes, arm, reference)
-    # Clusters that stand in several arms have no total of their own: the statistic is then one of people.
-    clusters = _renumbered(view.clusters[keep]) if view.clusters is not None and view.whole else None
-    shares = view.shares[keep][:, [arm, reference]]
-    own = _renumbered(view.strata[keep]) if view.whole else np.zeros(y.size, dtype=np.int64)
-    strata, pooled = _usable_strata(view, own, clusters, shares, view.rows[keep])
-    weights = _weights(shares, strata)
-    z = (codes == arm).astype(np.float64)
-    if view.covariates.shape[1]:
-        y, z = (residualised(column, view.covariates[keep], strata) for column in (y, z))
-    scale = float(y.std())
-    if not scale > 1e-12 * float(np.abs(view.y).max()):
-        raise EstimationError(
-            f"{view.outcome!r} is fully explained by the covariates and strata: nothing is left to test. "
-            "Use fewer covariates."
-        )
-    n_units = y.size if clusters is None else int(clusters.max()) + 1
-    # The raw difference is judged in a fixed unit, so that one tolerance serves both statistics.
-    spread = None if studentise else float(np.sqrt(4.0 / n_units))
-    units = Units((y - y.mean()) / scale, z, strata, clusters, weights, spread)
-    return _Case(
-        arm=arm,
-        reference=reference,
-        units=units,
-        places=view.rows[keep][units.first],
-        scale=scale,
-        pooled=pooled,
-        left_out=int((~keep).sum()),
-        weighted=weights is not None,
-        studentised=studentise,
-    )
-
-
-def _pair(view: View, contrast: tuple[str, str] | None) -> tuple[int, int]:
-    if contrast is None:
-        return 1, 0
-    if isinstance(contrast, str) or len(contrast) != 2:
-        raise DesignError("contrast must be a pair of arm names, such as contrast=('coaching', 'control').")
-    arm, reference = (view.arms.index(name) for name in contrast)
-    if arm == reference:
-        raise DesignError(f"the contrast compares arm {contrast[0]!r} with itself; name two different arms.")
-    return arm, reference
-
-
-def _refuse(view: View, y: Floats, codes: NDArray[np.int8], arm: int, reference: int) -> None:
-    for code in (arm, reference):
-        if not (codes == code).any():
-            raise EstimationError(
-                f"arm {view.arms.names[code]!r} has nobody with an observed {view.outcome!r}: there is nothing to "
-                "compare. Name another contrast, or check the outcomes table."
-            )
-    if np.ptp(y) == 0.0:
-        raise EstimationError(
-            f"{view.outcome!r} has the same value for everybody: there is nothing to test. Check the column."
-        )
-
-
-def _renumbered(codes: Ints) -> Ints:
-    return np.unique(codes, return_inverse=True)[1].astype(np.int64)
-
-
-def _usable_strata(view: View, strata: Ints, clusters: Ints | None, shares: Floats, rows: Ints) -> tuple[Ints, int]:
-    """Pool the strata that a draw may well leave without one of the arms; how many were pooled.
-
-    The rule looks at the design and at who has an outcome, never at the draw, so that the test stays exact.
-    """
-    n_strata = int(strata.max()) + 1
-    first = np.arange(strata.size) if clusters is None else np.unique(clusters, return_index=True)[1]
-    count = np.bincount(strata[first], minlength=n_strata)
-    share = least_shares(strata, shares)
-    seats = count * share
-    safe = seats >= FEW
-    if view.fixed:
-        # Seats are fixed: one is certain wherever a whole one is due and nobody of the stratum is missing.
-        safe |= (seats >= 1.0 - SAME) & (count == _design_counts(view, strata, rows))
-    if safe.all() or n_strata == 1:
-        return strata, 0
-    safe = with_company(safe, count, share)
-    place = np.where(safe, np.cumsum(safe) - 1, safe.sum())
-    return place[strata].astype(np.int64), int((~safe).sum())
-
-
-def _design_counts(view: View, strata: Ints, rows: Ints) -> Ints:
-    """Units of the whole design in each stratum of the view."""
-    cells = cells_of(view.lottery)
-    first = np.arange(cells.strata.size)
-    if cells.clusters is not None:
-        first = np.unique(cells.clusters, return_index=True)[1]
-    whole = np.bincount(cells.strata[first], minlength=int(cells.strata.max()) + 1)
-    owner = np.zeros(int(strata.max()) + 1, dtype=np.int64)
-    owner[strata] = cells.strata[rows]
-    return whole[owner].astype(np.int64)
-
-
-def _weights(shares: Floats, strata: Ints) -> Floats | None:
-    """Return 1 / share in either arm where chances differ within a stratum of the statistic."""
-    first = np.unique(strata, return_index=True)[1][strata]
-    if (np.abs(shares - shares[first]) <= SAME).all():
-        return None
-    weights: Floats = shares.mean(axis=0) / shares
-    return weights
-
-
-def _laws(assignment: Assignment, case: _Case, draws: int) -> Iterator[tuple[Law, Floats | None]]:
-    lottery = assignment.lottery
-    limit = min(EXACT_LIMIT, max(10_000, EXACT_CELLS // lottery.n_units))
-    every = all_assignments(lottery, limit)
-    if every is not None:
-        for codes, chances in every:
-            yield case.law(codes), chances
-        return
-    for codes in redraws(lottery, assignment.stream("randomisation test"), draws):
-        yield case.law(codes), None
-
-
-def _result(view: View, case: _Case, null: Null, alternative: str, level: float) -> TestResult:
-    seen = float(null.observed.at(0.0)[0])
-    if np.isnan(seen):
+def _from_null(view: View, case: Case, null: Null | None, alternative: str, level: float) -> _Answer:
+    if null is None or np.isnan(null.observed.at(0.0)[0]):
         raise EstimationError(
             f"the statistic of {view.outcome!r} is not defined for the draw as it was: an arm has too few people or "
             "clusters with an outcome for a variance, or a stratum lacks one of the arms. Use studentise=False, or "
             "pool strata."
         )
-    exact = null.chances is not None
     p_value, error, low, high = _p_value(null, _side(case, alternative))
     interval, open_note = _interval(case, null, alternative, level)
+    seen = float(null.observed.at(0.0)[0])
+    return _Answer(
+        statistic=seen if case.studentised else float(null.observed.value[0]) * case.scale,
+        p_value=p_value,
+        draws=len(null),
+        exact=null.chances is not None,
+        error=error,
+        low=low,
+        high=high,
+        interval=interval,
+        notes=(*_undefined_note(null), *open_note),
+    )
+
+
+def _from_sums(
+    assignment: Assignment, case: Case, sums: ExactSum, alternative: str, level: float, draws: int
+) -> _Answer:
+    p_value = sums.p_value(alternative)
+    interval, notes = _shifts(assignment, case, sums, alternative, level, draws)
+    return _Answer(
+        statistic=sums.value,
+        p_value=p_value,
+        draws=0,
+        exact=True,
+        error=0.0,
+        low=p_value,
+        high=p_value,
+        interval=interval,
+        notes=notes,
+    )
+
+
+def _shifts(
+    assignment: Assignment, case: Case, sums: ExactSum, alternative: str, level: float, draws: int
+) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
+    """Interval from the joint laws, or by redraws where those would be too large."""
+    shifts = shifts_of(sums)
+    if shifts is not None:
+        return _bounded(*shifts.bounds(1.0 - level, alternative), level)
+    route = drawn_route(assignment, case, draws, "auto", seats_of(assignment.lottery, case))
+    if route.null is None:
+        return None, ()
+    interval, notes = _interval(case, route.null, alternative, level)
+    return interval, (*notes, f"the interval is from {route.why}: its exact law would need too much memory.")
+
+
+def _result(view: View, case: Case, route: Route, answer: _Answer, side: str, level: float) -> TestResult:
     counts = np.bincount(view.codes, minlength=len(view.arms))
     missing = view.account.missing()
     names = [view.arms.names[case.arm], view.arms.names[case.reference]]
@@ -271,23 +199,23 @@ def _result(view: View, case: _Case, null: Null, alternative: str, level: float)
         outcome=view.outcome,
         arm=names[0],
         reference=names[1],
-        statistic=seen if case.studentised else float(null.observed.value[0]) * case.scale,
-        p_value=p_value,
-        draws=len(null),
-        exact=exact,
-        p_error=error,
-        p_low=low,
-        p_high=high,
-        interval=interval,
+        statistic=answer.statistic,
+        p_value=answer.p_value,
+        draws=answer.draws,
+        exact=answer.exact,
+        p_error=answer.error,
+        p_low=answer.low,
+        p_high=answer.high,
+        interval=answer.interval,
         level=level,
         n={name: int(counts[view.arms.index(name)]) for name in names},
         missing={name: missing[name] for name in names},
-        reason=_reason(view, case, null, alternative),
-        notes=(*view.notes, *_notes(view, case, null), *open_note),
+        reason=_reason(view, case, route, side),
+        notes=(*view.notes, *_notes(view, case, route), *answer.notes),
     )
 
 
-def _side(case: _Case, alternative: str) -> str:
+def _side(case: Case, alternative: str) -> str:
     """How two sides are judged: the studentised statistic of arms of unequal size is skewed, so each side on its own.
 
     With a rare outcome and a small arm, draws without an event in it have a tiny error and a huge negative statistic;
@@ -311,52 +239,68 @@ def _p_value(null: Null, side: str) -> tuple[float, float, float, float]:
 
 
 def _interval(
-    case: _Case, null: Null, alternative: str, level: float
+    case: Case, null: Null, alternative: str, level: float
 ) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
     low, high = null.bounds(1.0 - level, alternative)
+    found, notes = _bounded(low, high, level)
+    return None if found is None else (found[0] * case.scale, found[1] * case.scale), notes
+
+
+def _bounded(low: float | None, high: float | None, level: float) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
     if low is None or high is None:
         note = (
             f"no interval at {level:.0%}: on one side at least every shift is compatible with the data, as the draws "
             "are too few, or too often leave the statistic undefined, or the covariates determine the arm."
         )
         return None, (note,)
-    return (low * case.scale, high * case.scale), ()
+    return (low, high), ()
 
 
-def _reason(view: View, case: _Case, null: Null, alternative: str) -> str:
+def _reason(view: View, case: Case, route: Route, side: str) -> str:
     arm, reference = view.arms.names[case.arm], view.arms.names[case.reference]
     what = "studentised difference in means" if case.studentised else "difference in means"
     n_strata = int(case.units.strata.max()) + 1
-    if n_strata > 1:
+    if route.sums is not None and len(route.sums.seen.seats) > 1:
+        what += (
+            f", over {len(route.sums.seen.seats):,} strata weighted by the product of their arms' sizes over their own"
+        )
+    elif n_strata > 1:
         what += f", weighted over {n_strata:,} strata"
     if view.clusters is not None and view.whole:
         what += f", of {case.places.size:,} clusters as totals"
-    if case.weighted:
+    if case.weighted and route.sums is None:
         what += ", weighted by 1/share"
-    if view.covariates.shape[1]:
+    if case.adjusted:
         what += ", after regression on the covariates"
-    kind = f"all {len(null):,} assignments" if null.chances is not None else f"{len(null):,} redraws of the lottery"
     also = f" In large samples p also tests that the average effect of {arm!r} against {reference!r} is 0."
-    sides = "two-sided, twice the smaller side" if _side(case, alternative) == "equal-tailed" else alternative
-    head = f"Hypothesis: no effect of any arm on anybody. Statistic: {what}; {sides}, {kind}."
+    sides = "two-sided, twice the smaller side" if side == "equal-tailed" else side
+    head = f"Hypothesis: no effect of any arm on anybody. Statistic: {what}; {sides}, {route.why}."
     # The error of the statistic takes people as drawn one by one, which two-stage draws are not.
     return head + (also if case.studentised and view.whole else "")
 
 
-def _notes(view: View, case: _Case, null: Null) -> Iterator[str]:
+def _notes(view: View, case: Case, route: Route) -> Iterator[str]:
     missing = sum(view.account.missing().values())
     if missing:
         yield (
             f"{count_of(missing, 'person has', 'people have')} no outcome and stay without one in every redraw: the "
             "test then also supposes that no arm changes who has an outcome."
         )
+    if view.waves is not None:
+        yield (
+            "shares followed earlier outcomes: the redraws replay that, so the p-value stands. The interval supposes "
+            "besides that no arm changes the outcome that steered the shares; where one does it may be too short."
+        )
     if case.left_out:
         yield f"{count_of(case.left_out, 'person', 'people')} who had no chance of one of the two arms are left out."
-    if case.pooled:
+    if case.pooled and route.sums is None:
         yield (
             f"{count_of(case.pooled, 'stratum', 'strata')} that a draw may leave without one of the arms are pooled "
             "in the statistic, not in the redraws."
         )
+
+
+def _undefined_note(null: Null) -> Iterator[str]:
     undefined = int(null.undefined.sum())
     if undefined:
         yield (

@@ -3,44 +3,51 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kokeilu._checks import choice, name_list
+from kokeilu._checks import choice, name_list, near_match
 from kokeilu._kernels import linear
-from kokeilu._kernels.clustered import CR, cluster_robust
-from kokeilu.core.protocols import Floats
-from kokeilu.core.registry import register
+from kokeilu._kernels.clustered import CR, DOF
+from kokeilu.core.protocols import Ints
+from kokeilu.core.registry import encode, register
 from kokeilu.core.results import Estimate, Estimates
 from kokeilu.core.view import View
 from kokeilu.errors import ColumnError, DesignError, EstimationError
-from kokeilu.estimate.sample import Contrasts, Finding, Sample, contrasts_of, estimate_of, sample_of
+from kokeilu.estimate.columns import chosen_columns, flag
+from kokeilu.estimate.least_squares import SINGLE, Errors, Model, Solved
+from kokeilu.estimate.sample import Contrasts, Sample, contrasts_of, estimate_of, sample_of
 
 __all__ = ["Regression"]
 
 ERRORS = ("auto", *linear.HC, *CR)
-
-SHIFTED = 0.05
-"""Part of the weight in other strata than the people above which a note says so: at 0.16, with an effect of half a
-standard deviation in half of the strata, 95 % intervals cover the average over people in 83 % (simulated)."""
-
-RULES = {
-    "CR2": "CR2 with Satterthwaite degrees of freedom",
-    "CR0": "CR0, degrees of freedom: clusters less one",
-    "stata": "CR1S (as Stata), degrees of freedom: clusters less one",
-}
+CLUSTERS = ("design", "strata")
 
 
 @register("Regression")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regression:
-    """Regression of the outcome on the arms, the strata of the design, and covariates measured before the draw.
+    r"""Regression of the outcome on the arms, the strata of the design, and covariates measured before the draw.
 
     Strata enter as additive effects (absorbed) where each of them has every arm compared; otherwise they are left
     out. A stratum then counts by n_1 n_0 / n (of its people in the two arms, weighted), not by its people; a note
     tells where the two are far apart, for effects that differ by stratum are then averaged otherwise. Where people had
     different chances, rows are weighted by 1 / share, so that the target stays the average over people.
+
+    With k columns (strata included), leverages h and e = nh/k, :math:`V = M (\sum f u^2 xx') M`, M = (X'X)^-1:
+
+    ============================  =========================================================  ========================
+    errors                        f, or A_g and factor for clusters g                        degrees of freedom
+    ============================  =========================================================  ========================
+    classical                     one variance for all                                       n - k
+    HC0, HC1                      1; n / (n - k)                                             n - k
+    HC2, HC3                      1 / (1 - h); 1 / (1 - h)^2                                 n - k
+    HC4, HC4m, HC5                (1 - h)^-d, d growing with e                               n - k
+    CR0, CR1, CR1p, stata (CR1S)  I; 1, G/(G-1), G/(G-k), G(n-1)/((G-1)(n-k))                G - 1
+    CR2                           (I - H_gg)^(-1/2); 1                                       Satterthwaite
+    CR3, CV3                      (I - H_gg)^-1 (one cluster left out at a time); 1, (G-1)/G  Satterthwaite; G - 1
+    ============================  =========================================================  ========================
 
     Parameters
     ----------
@@ -49,15 +56,26 @@ class Regression:
     interacted : bool
         True: each arm has slopes of its own on the covariates, centred over all people used (Lin 2013). False:
         common slopes.
-    errors : {"auto", "classical", "HC0", "HC1", "HC2", "HC3", "CR0", "stata", "CR2"}
-        "auto" is HC2 with n - k degrees of freedom (people less columns; Satterthwaite's where an arm has fewer than
-        25 people left after its columns), or CR2 with Satterthwaite degrees of freedom where the design draws
-        clusters. "HC2" is always with n - k. CR errors without clusters take every person as a cluster.
+    errors : {"auto", "classical", "HC0".."HC4", "HC4m", "HC5", "CR0", "CR1", "CR1p", "stata", "CR2", "CR3", "CV3"}
+        "auto" is HC2 with n - k degrees of freedom (Satterthwaite's where an arm has fewer than 25 people left after
+        its columns), or CR2 where the design draws clusters. CR errors without clusters take every person as one.
+        Errors that many small strata would shrink (half the variance for pairs) are refused.
+    dof : {"auto", "satterthwaite", "clusters", "rows"}
+        "auto" follows the table. The others state it: "satterthwaite" as clubSandwich does for every CR, "clusters"
+        (G - 1) as estimatr and Stata do, "rows" n - k. Satterthwaite's go with HC0 to HC3 and every CR.
+    clusters : {"design", "strata"}
+        "strata" takes the strata of the design as clusters, as de Chaisemartin & Ramirez-Cuellar (2024) advise for
+        pairs and other small strata.
+    also_by : str, optional
+        A column of the outcomes table that groups people across the clusters of the design (a caseworker, a month):
+        two-way errors (CR1S by each, less by both), never below those by either. Where people were drawn, errors are
+        clustered by this column alone.
 
     References
     ----------
     Lin (2013), Annals of Applied Statistics 7; MacKinnon & White (1985); Bell & McCaffrey (2002); Pustejovsky &
-    Tipton (2018).
+    Tipton (2018); Cameron, Gelbach & Miller (2011); MacKinnon, Nielsen & Webb (2023); de Chaisemartin &
+    Ramirez-Cuellar (2024), American Economic Journal: Applied Economics 16.
 
     Examples
     --------
@@ -65,15 +83,41 @@ class Regression:
     'auto'
     """
 
+    weighted: ClassVar[bool] = True
     covariates: tuple[str, ...] = ()
     interacted: bool = True
     errors: str = "auto"
+    dof: str = "auto"
+    clusters: str = "design"
+    also_by: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "covariates", name_list(self.covariates, name="covariates"))
         choice(self.errors, ERRORS, name="errors")
-        if not isinstance(self.interacted, bool):
-            raise DesignError(f"interacted must be True or False; got {type(self.interacted).__name__}.")
+        choice(self.dof, DOF, name="dof")
+        choice(self.clusters, CLUSTERS, name="clusters")
+        flag(self.interacted, "interacted")
+        if self.also_by is not None and (not isinstance(self.also_by, str) or not self.also_by):
+            raise DesignError("also_by must name one column of the outcomes table.")
+        if self.errors in linear.HC and (self.dof == "clusters" or self.clusters == "strata" or self.also_by):
+            raise DesignError(f"{self.errors} errors are by person and know no clusters. Use errors='CR2' or 'auto'.")
+        if self.dof == "satterthwaite" and self.errors in linear.HC and self.errors not in SINGLE:
+            raise DesignError(f"Satterthwaite's degrees of freedom are not known for {self.errors}. Use 'HC2'.")
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Columns to be aligned as groupings."""
+        return () if self.also_by is None else (self.also_by,)
+
+    def to_data(self) -> dict[str, object]:
+        """Return plain data; what is left at its default after `errors` is left out, so that old plans keep theirs."""
+        data: dict[str, object] = {
+            "covariates": encode(self.covariates),
+            "interacted": self.interacted,
+            "errors": self.errors,
+        }
+        rest = {"dof": (self.dof, "auto"), "clusters": (self.clusters, "design"), "also_by": (self.also_by, None)}
+        return {**data, **{name: value for name, (value, default) in rest.items() if value != default}}
 
     def estimate(self, view: View, contrasts: Contrasts = None) -> Estimates:
         """Estimate the contrasts (arm, reference); each arm against the first where none are named.
@@ -81,234 +125,138 @@ class Regression:
         Parameters
         ----------
         view : View
-            Aligned with at least the covariates of this estimator.
+            Aligned with at least the covariates (and the grouping) of this estimator.
         contrasts : sequence of pairs of arm names, optional
 
         Returns
         -------
         Estimates
+            With the covariance between the contrasts where all of them come from one regression.
 
         Raises
         ------
         EstimationError
             An arm without people, one person or cluster in an arm, an outcome without variation, more columns than
-            people, or errors that ignore the clusters of the design.
+            people, errors that ignore the clusters of the design or that stratum effects shrink, a contrast that rests
+            on single people or clusters, groupings that make no two-way errors.
         ColumnError
-            A covariate that the view does not hold.
+            A covariate or grouping that the view does not hold.
         DesignError
             An unknown arm.
         """
-        kind = self._kind(view)
-        chosen = self._columns(view)
-        models: dict[tuple[bytes, bool], _Model] = {}
-        found: list[Estimate] = []
-        for arm, reference in contrasts_of(view, contrasts):
-            sample = sample_of(view, arm, reference)
-            absorb = bool((sample.unit_counts() > 0).all()) and sample.n_strata > 1
-            key = (np.packbits(sample.rows).tobytes(), absorb)
-            if key not in models:
-                models[key] = _Model(view, sample, chosen, interacted=self.interacted, absorb=absorb, kind=kind)
-            thin = self.errors == "auto" and view.clusters is None and sample.is_thin(len(chosen) + 1)
-            found.append(estimate_of(view, sample, models[key].finding(sample, thin=thin)))
-        return Estimates(tuple(found))
+        chosen = chosen_columns(view, self.covariates)
+        samples = [sample_of(view, arm, reference) for arm, reference in contrasts_of(view, contrasts)]
+        models: dict[tuple[bytes, bytes], list[int]] = {}
+        for place, sample in enumerate(samples):
+            models.setdefault((np.packbits(sample.rows).tobytes(), self._strata_key(sample)), []).append(place)
+        found: dict[int, Estimate] = {}
+        solved: list[Solved] = []
+        for places in models.values():
+            first = samples[places[0]]
+            model = Model(
+                view,
+                first,
+                chosen,
+                interacted=self.interacted,
+                absorb=_absorbs(first),
+                errors=self._errors_of(view, first),
+            )
+            solved.append(model.solve([samples[place] for place in places]))
+            for place, finding in zip(places, solved[-1].findings, strict=True):
+                found[place] = estimate_of(view, samples[place], finding)
+        items = tuple(found[place] for place in range(len(samples)))
+        if len(solved) > 1:
+            return Estimates(items, joint_reason="the contrasts stand on different people or strata")
+        one = solved[0]
+        return Estimates(
+            items,
+            covariance=one.covariance,
+            joint_dof=one.joint_dof,
+            hotelling=one.hotelling,
+            joint_reason=one.joint_reason,
+        )
 
-    def _kind(self, view: View) -> str:
+    @staticmethod
+    def _strata_key(sample: Sample) -> bytes:
+        return sample.strata.tobytes() if _absorbs(sample) else b""
+
+    def _errors_of(self, view: View, sample: Sample) -> Errors:
+        groups, words = sample.clusters, ""
+        if groups is not None:
+            drawn = "drawn whole" if sample.whole else "drawn, and people within them"
+            words = f"{len(np.unique(groups)):,} clusters were {drawn}: "
+        if self.clusters == "strata":
+            if sample.n_strata < 2:
+                raise EstimationError(
+                    "clusters='strata' needs strata, and this design has none. Use clusters='design'."
+                )
+            groups, words = sample.strata, f"clustered by {sample.n_strata:,} strata: "
+        nested = True
+        second = None
+        if self.also_by is not None:
+            own = self._grouping(view, sample)
+            if groups is None:
+                groups, nested = own, False
+                words = f"errors dependent within {int(own.max()) + 1:,} groups of {self.also_by!r}: "
+            else:
+                second = _crossing(groups, own, self.also_by)
+                words = f"{words}two-way with {int(own.max()) + 1:,} groups of {self.also_by!r}: "
+        return Errors(
+            kind=self._kind(groups, second),
+            dof=self.dof,
+            groups=groups,
+            second=second,
+            words=words,
+            nested=nested,
+            thin=self.errors == "auto" and self.dof == "auto",
+        )
+
+    def _kind(self, groups: Ints | None, second: Ints | None) -> str:
+        if second is not None:
+            if self.errors not in ("auto", "stata") or self.dof not in ("auto", "clusters"):
+                raise EstimationError(
+                    "two-way errors are CR1S with the fewer groups less one as degrees of freedom: leave errors and "
+                    "dof at 'auto' with also_by."
+                )
+            return "two-way CR1S"
         if self.errors == "auto":
-            return "HC2" if view.clusters is None else "CR2"
-        if view.clusters is not None and self.errors not in CR:
+            if groups is None and self.dof == "clusters":
+                raise EstimationError("dof='clusters' needs clusters, and this design draws people. Use dof='auto'.")
+            return "HC2" if groups is None else "CR2"
+        if groups is not None and self.errors not in CR:
             raise EstimationError(
                 f"the design draws clusters, and {self.errors} errors would ignore them. Use errors='CR2' (or 'auto')."
             )
         return self.errors
 
-    def _columns(self, view: View) -> tuple[int, ...]:
-        chosen: list[int] = []
-        for name in self.covariates:
-            own = [
-                position
-                for position, label in enumerate(view.covariate_names)
-                if label == name or label.startswith(f"{name}: ") or label == f"{name} (missing)"
-            ]
-            if not own and not any(repr(name) in note or f"'{name}: " in note for note in view.notes):
-                raise ColumnError(
-                    f"covariate {name!r} is not in this view. Align it with covariates={list(self.covariates)!r}."
-                )
-            chosen += own
-        return tuple(chosen)
-
-
-class _Model:
-    """One fitted regression, asked for one contrast at a time."""
-
-    __slots__ = (
-        "_absorb",
-        "_arms",
-        "_clusters",
-        "_design",
-        "_fit",
-        "_kind",
-        "_names",
-        "_robust",
-        "_sample",
-        "_weights",
-    )
-
-    def __init__(
-        self, view: View, sample: Sample, chosen: tuple[int, ...], *, interacted: bool, absorb: bool, kind: str
-    ) -> None:
-        self._sample, self._kind, self._absorb = sample, kind, absorb
-        self._weights = sample.weights()
-        self._arms = tuple(int(code) for code in np.unique(sample.codes))
-        names = tuple(view.covariate_names[position] for position in chosen)
-        self._names = self._column_names(names, interacted)
-        covariates = view.covariates[:, list(chosen)][sample.rows]
-        covariates -= covariates.mean(axis=0)
-        self._design = linear.Design(
-            n=sample.y.size,
-            width=len(self._names),
-            block=_block(sample, self._arms[absorb:], self._arms if interacted else (), covariates),
-            weights=self._weights,
-            levels=sample.strata if absorb else None,
-        )
-        self._fit = linear.fit(self._design, sample.y)
-        self._refuse_few_rows()
-        self._clusters = self._cluster_codes()
-        self._robust: linear.Robust | None = None
-
-    def _column_names(self, names: tuple[str, ...], interacted: bool) -> tuple[tuple[str, str], ...]:
-        """(covariate, arm) of each column; an arm's own column has no covariate, a common slope no arm."""
-        labels = self._sample.arms.names
-        own = [("", labels[code]) for code in self._arms[self._absorb :]]
-        owners = [labels[code] for code in self._arms] if interacted else [""]
-        return (*own, *((name, owner) for owner in owners for name in names))
-
-    def _refuse_few_rows(self) -> None:
-        if self._fit.dof < 1:
-            columns = int(self._fit.kept.sum())
-            raise EstimationError(
-                f"{self._sample.y.size:,} people carry {columns:,} columns and {self._sample.n_strata:,} strata: no "
-                "degrees of freedom are left. Take fewer covariates, interacted=False, or DifferenceInMeans."
+    def _grouping(self, view: View, sample: Sample) -> Ints:
+        name = self.also_by or ""
+        if name not in view.groups:
+            raise ColumnError(
+                f"the grouping {name!r} is not in this view.{near_match(name, view.groups)} Align it with "
+                f"groups=({name!r},)."
             )
+        codes = np.unique(view.groups[name][sample.rows], return_inverse=True)[1].astype(np.int64)
+        if int(codes.max()) < 1:
+            raise EstimationError(f"the grouping {name!r} holds one group: errors by it are undefined. Leave it out.")
+        return codes
 
-    def _cluster_codes(self) -> NDArray[np.int64] | None:
-        if self._kind not in CR:
-            return None
-        return np.arange(self._sample.y.size) if self._sample.clusters is None else self._sample.clusters
 
-    def finding(self, sample: Sample, *, thin: bool) -> Finding:
-        """The contrast of a sample of the same people; Satterthwaite's degrees of freedom for HC2 where `thin`."""
-        contrast = self._contrast(sample)
-        notes = self._dropped()
-        if self._clusters is not None:
-            found = cluster_robust(self._design, sample.y, self._clusters, kind=self._kind, contrasts=contrast[None, :])
-            value, variance, dof = float(found.values[0]), float(found.covariance[0, 0]), float(found.dof[0])
-        else:
-            if self._robust is None:
-                self._robust = linear.covariance(self._design, sample.y, self._fit, self._kind)
-            value = float(contrast @ self._fit.coef)
-            variance, dof = float(contrast @ self._robust.covariance @ contrast), float(self._fit.dof)
-            if thin:
-                alone = np.arange(sample.y.size)
-                few = cluster_robust(self._design, sample.y, alone, kind="CR2", contrasts=contrast[None, :])
-                dof = min(dof, float(few.dof[0]))
-            if self._robust.full_leverage:
-                full = self._robust.full_leverage
-                notes = (*notes, f"{full:,} people are fitted perfectly (leverage 1) and add nothing to the variance.")
-        if not dof > 0.0:
-            raise EstimationError(
-                f"the {self._kind} variance of {sample.names[0]!r} against {sample.names[1]!r} has no degrees of "
-                "freedom: too few clusters for these columns. Take fewer covariates, or DifferenceInMeans."
-            )
-        return Finding(
-            value=value,
-            variance=variance,
-            dof=dof,
-            estimator=self._title(),
-            kind=self._kind,
-            reason=self._reason(sample, thin=thin),
-            reference_mean=self._reference_mean(sample),
-            notes=(*notes, *(_shift_notes(sample, self._weights) if self._absorb else ())),
+def _absorbs(sample: Sample) -> bool:
+    """Whether stratum effects are taken out: each stratum has both arms."""
+    return sample.n_strata > 1 and bool((sample.unit_counts() > 0).all())
+
+
+def _crossing(groups: Ints, own: Ints, name: str) -> Ints:
+    """A second grouping that crosses the first; refused where one lies within the other."""
+    pairs = len(np.unique(groups.astype(np.int64) * (int(own.max()) + 1) + own))
+    if pairs == int(own.max()) + 1:
+        raise EstimationError(
+            f"the groups of {name!r} lie within the clusters: errors by cluster hold them already. Leave also_by out."
         )
-
-    def _contrast(self, sample: Sample) -> Floats:
-        own = self._arms[self._absorb :]
-        contrast = np.zeros(len(self._names))
-        for code, sign in ((sample.arm, 1.0), (sample.reference, -1.0)):
-            if code not in own:
-                continue
-            if not self._fit.kept[own.index(code)]:
-                raise EstimationError(
-                    f"arm {sample.arms.names[code]!r} cannot be told apart from the strata in these data: no contrast "
-                    "with it can be estimated. Name other arms in contrasts=..."
-                )
-            contrast[own.index(code)] = sign
-        return contrast
-
-    def _dropped(self) -> tuple[str, ...]:
-        notes = []
-        gone = [label for label, kept in zip(self._names, self._fit.kept, strict=True) if label[0] and not kept]
-        for name, arm in gone:
-            where = f" in arm {arm!r}" if arm else ""
-            why = "it does not vary there, or the columns before it already tell it"
-            notes.append(f"covariate {name!r} was dropped{where}: {why}.")
-        return tuple(notes)
-
-    def _title(self) -> str:
-        slopes = {arm for name, arm in self._names if name}
-        if not slopes:
-            return "regression on the arms"
-        return "regression, common slopes" if slopes == {""} else "regression, slopes by arm (Lin)"
-
-    def _reason(self, sample: Sample, *, thin: bool) -> str:
-        parts = []
-        if self._absorb:
-            parts.append(f"effects of {sample.n_strata:,} strata are taken out")
-        elif sample.n_strata > 1:
-            lacking = int((sample.unit_counts() == 0).any(axis=1).sum())
-            parts.append(f"{lacking} of {sample.n_strata:,} strata lack one of the two arms, so no stratum effects")
-        if self._weights is not None:
-            parts.append("people had different chances: weights 1/share keep the average over people as the target")
-        rule = RULES.get(self._kind, f"{self._kind}, degrees of freedom: people less columns")
-        if thin:
-            rule = f"{self._kind} with Satterthwaite degrees of freedom (few people in an arm)"
-        if sample.clusters is not None:
-            drawn = "drawn whole" if sample.whole else "drawn, and people within them"
-            rule = f"{len(np.unique(sample.clusters)):,} clusters were {drawn}: {rule}"
-        return "; ".join([*parts, rule]) + "."
-
-    def _reference_mean(self, sample: Sample) -> float:
-        mine = sample.codes == sample.reference
-        return float(np.average(sample.y[mine], weights=None if self._weights is None else self._weights[mine]))
-
-
-def _shift_notes(sample: Sample, weights: Floats | None) -> tuple[str, ...]:
-    """Note strata whose weight n_1 n_0 / n in least squares is far from their part of the people."""
-    mass = np.zeros((2, sample.n_strata))
-    for row, code in zip(mass, (sample.arm, sample.reference), strict=True):
-        mine = sample.codes == code
-        chosen = None if weights is None else weights[mine]
-        row += np.bincount(sample.strata[mine], weights=chosen, minlength=sample.n_strata)
-    product = mass[0] * mass[1] / mass.sum(axis=0)
-    people = sample.sizes()
-    shifted = 0.5 * float(np.abs(product / product.sum() - people / people.sum()).sum())
-    if shifted <= SHIFTED:
-        return ()
-    note = (
-        f"strata count by how evenly their people fell into the two arms: {shifted:.0%} of the weight is shifted "
-        "between strata. If effects differ by stratum this is not the average over people; DifferenceInMeans() weighs "
-        "strata by their people."
-    )
-    return (note,)
-
-
-def _block(sample: Sample, own: tuple[int, ...], interacted: tuple[int, ...], covariates: Floats) -> linear.Block:
-    """Columns of rows start..stop: arms, then covariates as they are or by arm."""
-
-    def block(start: int, stop: int) -> Floats:
-        codes, centred = sample.codes[start:stop], covariates[start:stop]
-        indicators = [(codes == code).astype(np.float64)[:, None] for code in own]
-        if not interacted:
-            return np.concatenate([*indicators, centred], axis=1)
-        return np.concatenate([*indicators, *(centred * (codes == code)[:, None] for code in interacted)], axis=1)
-
-    return block
+    if pairs == len(np.unique(groups)):
+        raise EstimationError(
+            f"the clusters lie within the groups of {name!r}, so that these are no second way. What was drawn "
+            "independently are the clusters: leave also_by out, or take clusters='strata' where they are the strata."
+        )
+    return own

@@ -14,33 +14,24 @@ from kokeilu.core.protocols import Codes, Floats, Ints
 from kokeilu.core.results import Estimate
 from kokeilu.core.view import View
 from kokeilu.errors import DesignError, EstimationError
+from kokeilu.estimate.notes import notes_of
+from kokeilu.estimate.waves import within_waves
 
 __all__ = [
     "Contrasts",
     "Finding",
     "Sample",
-    "attrition_notes",
     "contrasts_of",
     "estimate_of",
-    "few_notes",
     "sample_of",
-    "skew_notes",
-    "uneven_notes",
+    "sample_over",
 ]
 
 Contrasts = Sequence[tuple[str, str]] | None
 
-FEW_DOF = 6.0
-"""Below this a t reference stands on a variance that is hardly known: with a share of 1/20 of 60 to 100 people, Welch's
-5 % tests reject in 7-8 % (simulated)."""
-
 THIN = 25.0
 """With fewer people in an arm than this, n - k degrees of freedom are too many for HC2: with ten in the small arm and
 five covariates 5 % tests reject in 13 %, with Bell & McCaffrey's degrees of freedom in 3 % (simulated)."""
-
-SKEWED = 0.25
-"""Skewness of the difference (its third cumulant over its error cubed) above which error rates are off: 1/20 of 1,000
-people and an outcome of 2 % give 0.9, and 5 % tests reject in 37 % (simulated); the worst fall below 7 % near this."""
 
 SAME = 1e-9
 """Shares closer than this are equal: exact fractions were turned into doubles."""
@@ -59,6 +50,10 @@ class Sample:
     rows : (m,) bool array over the view
     whole : bool
         False where people of one cluster may stand in several arms.
+    survey : (m,) array or None
+        What each person counts for beside 1 / share (the view's weights).
+    waves : (m,) array or None
+        Waves whose shares followed earlier outcomes.
     """
 
     arm: int
@@ -72,6 +67,8 @@ class Sample:
     rows: NDArray[np.bool_]
     whole: bool = True
     notes: tuple[str, ...] = ()
+    survey: Floats | None = None
+    waves: Ints | None = None
 
     @property
     def names(self) -> tuple[str, str]:
@@ -89,8 +86,8 @@ class Sample:
         return pair
 
     def sizes(self) -> Floats:
-        """People of all arms in each stratum, (S,): the weights of the strata."""
-        return np.bincount(self.strata, minlength=self.n_strata).astype(np.float64)
+        """People of all arms in each stratum (counted by their survey weights), (S,): the weights of the strata."""
+        return np.bincount(self.strata, weights=self.survey, minlength=self.n_strata).astype(np.float64)
 
     def first_of_units(self) -> Ints:
         """One person of each unit with an arm: everybody, or the first of each cluster that was drawn whole."""
@@ -100,12 +97,13 @@ class Sample:
 
     def unit_counts(self) -> Ints:
         """Units with an arm (people, or clusters drawn whole) by stratum and arm of the contrast, (S, 2)."""
+        return self.unit_counts_of((self.arm, self.reference))
+
+    def unit_counts_of(self, arms: Sequence[int]) -> Ints:
+        """The same for any arms, (S, arms)."""
         first = self.first_of_units()
-        counts = np.zeros((self.n_strata, 2), dtype=np.int64)
-        for position, code in enumerate((self.arm, self.reference)):
-            chosen = first[self.codes[first] == code]
-            counts[:, position] = np.bincount(self.strata[chosen], minlength=self.n_strata)
-        return counts
+        columns = [self.strata[first[self.codes[first] == code]] for code in arms]
+        return np.column_stack([np.bincount(column, minlength=self.n_strata) for column in columns]).astype(np.int64)
 
     def shares_differ(self, *, within_strata: bool = False) -> bool:
         """Whether the chance of either arm differs between people (of the same stratum)."""
@@ -126,12 +124,12 @@ class Sample:
         return min(float(w.sum() ** 2 / (w**2).sum()) for w in arms) - columns < THIN
 
     def weights(self) -> Floats | None:
-        """1 / share of each person's own arm, (m,), up to a constant; None where the shares are all equal."""
+        """1 / share of each person's own arm times the survey weight, (m,), up to a constant; None where all are 1."""
         own = self.shares[np.arange(self.y.size), self.codes]
         if (np.abs(self.shares - self.shares[0]) <= SAME).all():
-            return None
+            return self.survey
         inverse: Floats = own.mean() / own
-        return inverse
+        return inverse if self.survey is None else inverse * self.survey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +144,7 @@ class Finding:
     reason: str
     reference_mean: float
     notes: tuple[str, ...] = ()
+    scale: str = ""
 
 
 def contrasts_of(view: View, contrasts: Contrasts) -> tuple[tuple[int, int], ...]:
@@ -187,9 +186,29 @@ def sample_of(view: View, arm: int, reference: int) -> Sample:
     if left_out:
         pair = f"{names[arm]!r} and {names[reference]!r}"
         notes = (f"{left_out:,} people who had no chance of one of the arms {pair} are left out of this contrast.",)
-    sample = Sample(
-        arm=arm,
-        reference=reference,
+    sample = _sample(view, rows, (arm, reference), notes)
+    _refuse(view, sample)
+    return _pooled(sample) if sample.waves is None else within_waves(sample, (arm, reference))
+
+
+def sample_over(view: View, arms: Sequence[int]) -> Sample:
+    """The people who could have got each of several arms; strata stay as they are. Refuses as :func:`sample_of`."""
+    _refuse_impossible(view)
+    rows: NDArray[np.bool_] = np.asarray((view.shares[:, list(arms)] > 0.0).all(axis=1))
+    left_out = int((~rows).sum())
+    notes: tuple[str, ...] = ()
+    if left_out:
+        notes = (f"{left_out:,} people who had no chance of one of the arms compared are left out of this contrast.",)
+    sample = _sample(view, rows, (arms[0], arms[-1]), notes)
+    for arm in arms:
+        _refuse(view, replace(sample, arm=arm))
+    return within_waves(sample, arms)
+
+
+def _sample(view: View, rows: NDArray[np.bool_], arms: tuple[int, int], notes: tuple[str, ...]) -> Sample:
+    return Sample(
+        arm=arms[0],
+        reference=arms[1],
         arms=view.arms,
         y=view.y[rows],
         codes=view.codes[rows],
@@ -199,9 +218,9 @@ def sample_of(view: View, arm: int, reference: int) -> Sample:
         rows=rows,
         whole=view.whole,
         notes=notes,
+        survey=None if view.weights is None else view.weights[rows],
+        waves=None if view.waves is None else view.waves[rows],
     )
-    _refuse(view, sample)
-    return _pooled(sample)
 
 
 def _pooled(sample: Sample) -> Sample:
@@ -311,78 +330,7 @@ def estimate_of(view: View, sample: Sample, finding: Finding) -> Estimate:
         n={name: int(count) for name, count in zip(view.arms.names, counts, strict=True)},
         missing=view.account.missing(),
         clusters=None if sample.clusters is None else len(np.unique(sample.clusters[pair])),
-        notes=(
-            *(*view.notes, *sample.notes, *finding.notes),
-            *few_notes(finding),
-            *skew_notes(sample),
-            *uneven_notes(sample),
-            *attrition_notes(view, sample),
-        ),
+        notes=notes_of(view, sample, finding),
         reference_mean=finding.reference_mean,
+        scale=finding.scale,
     )
-
-
-def few_notes(finding: Finding) -> tuple[str, ...]:
-    """Note degrees of freedom so few that the interval rests on a variance hardly known."""
-    if finding.dof is None or finding.dof >= FEW_DOF:
-        return ()
-    return (f"only {finding.dof:.1f} degrees of freedom: trust a randomisation test more than this interval.",)
-
-
-def skew_notes(sample: Sample) -> tuple[str, ...]:
-    """Note an outcome so skewed, or so rare, for arms so unequal that the t reference does not hold.
-
-    The skewness of a difference in means is about g |1/n_1^2 - 1/n_0^2| / (1/n_1 + 1/n_0)^1.5, with g that of the
-    outcome in both arms together: a small arm that happened to get no rare value would hide it (Hall 1992, ch. 2).
-    """
-    if sample.clusters is not None:
-        return ()
-    pair = sample.in_pair()
-    y = sample.y[pair] - sample.y[pair].mean()
-    skewness = float((y**3).mean() / (y**2).mean() ** 1.5)
-    people = np.array([(sample.codes == code).sum() for code in (sample.arm, sample.reference)], dtype=np.float64)
-    left = abs(skewness) * float(abs((people**-2.0) @ [1.0, -1.0]) / (1.0 / people).sum() ** 1.5)
-    if left <= SKEWED:
-        return ()
-    small = sample.names[int(people.argmin())]
-    note = (
-        f"the outcome is skewed (skewness {skewness:.1f}) and {small!r} has {people.min():,.0f} people against "
-        f"{people.max():,.0f}: error rates and coverage may be far from nominal. Trust a randomisation test "
-        "more."
-    )
-    return (note,)
-
-
-def uneven_notes(sample: Sample) -> tuple[str, ...]:
-    """Note few clusters of which one is large: of eight, one seven times the others, 5 % tests reject in 7 %."""
-    if sample.clusters is None:
-        return ()
-    sizes = np.bincount(sample.clusters[sample.in_pair()])
-    sizes = sizes[sizes > 0]
-    if sizes.size > 20 or sizes.max() <= 2.0 * sizes.mean():
-        return ()
-    note = (
-        f"{sizes.size} clusters of uneven sizes: the largest holds {sizes.max() / sizes.sum():.0%} of the people. "
-        "The interval is approximate; a randomisation test is exact."
-    )
-    return (note,)
-
-
-def attrition_notes(view: View, sample: Sample) -> tuple[str, ...]:
-    """Note that outcomes are missing more often in one arm (two-proportion z beyond 1.96)."""
-    account = view.account
-    assigned = np.array([account.assigned[sample.arm], account.assigned[sample.reference]], dtype=np.float64)
-    missing = assigned - np.array([account.observed[sample.arm], account.observed[sample.reference]])
-    pooled = missing.sum() / assigned.sum() if assigned.sum() else 0.0
-    if not 0.0 < pooled < 1.0:
-        return ()
-    rates = missing / assigned
-    z = (rates[0] - rates[1]) / np.sqrt(pooled * (1.0 - pooled) * (1.0 / assigned).sum())
-    if abs(z) <= 1.96:
-        return ()
-    first, second = sample.names
-    note = (
-        f"outcomes are missing at different rates: {rates[0]:.1%} in {first!r}, {rates[1]:.1%} in {second!r} "
-        f"(z = {z:.2f}): the arms observed may no longer be alike."
-    )
-    return (note,)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kokeilu._checks import choice, name_list, positive_int
 from kokeilu.core.registry import register
 from kokeilu.errors import DesignError
+from kokeilu.estimate._routes import METHODS
 
 __all__ = ["RandomisationTest"]
 
@@ -25,6 +26,8 @@ class RandomisationTest:
     studentise : bool
         Divide the difference by its standard error in each redraw.
     alternative : {"two-sided", "greater", "less"}
+    method : {"auto", "exact", "enumerate", "counts", "shuffles", "redraws"}
+        See :func:`kokeilu.randomisation_test`.
 
     Examples
     --------
@@ -36,6 +39,7 @@ class RandomisationTest:
     covariates: tuple[str, ...] = ()
     studentise: bool = True
     alternative: str = "two-sided"
+    method: str = "auto"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "draws", positive_int(self.draws, name="draws"))
@@ -43,3 +47,4 @@ class RandomisationTest:
         if not isinstance(self.studentise, bool):
             raise DesignError(f"studentise must be True or False; got {type(self.studentise).__name__}.")
         choice(self.alternative, ("two-sided", "greater", "less"), name="alternative")
+        choice(self.method, METHODS, name="method")

@@ -113,6 +113,7 @@ def _about(assignment: Assignment, arm: str) -> dict[str, object]:
         "mechanism": encode(assignment.mechanism),
         "seed": None if seed is None else {"kind": seed.kind, "text": seed.text},
         "plan": assignment.plan_fingerprint,
+        "known": None if assignment.known is None else list(assignment.known),
         "fingerprints": {
             "frame": assignment.frame_fingerprint,
             "design": assignment.design_fingerprint,
@@ -212,7 +213,16 @@ def _rebuild(table: pa.Table, about: Mapping[str, Any]) -> Assignment:
         codes=place[factor.codes][order],
         seed=None if seed is None else _seed(seed["kind"], seed["text"]),
         plan_fingerprint=plan,
+        known=_known(about.get("known")),
     )
+
+
+def _known(names: object) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise FileError("the columns of its register are no list of names. Take the original file.")
+    return tuple(names)
 
 
 def _seed(kind: str, text: str) -> Seed:

@@ -133,8 +133,22 @@ def _read(file: Path, wanted: list[str], kinds: dict[str, pa.DataType] | None) -
     except (pa.ArrowException, OSError, ValueError, KeyError, IndexError):
         table = None
     if table is None:
-        raise FileError(f"{problem}: it is neither whole Parquet nor CSV. {advice}")
+        raise FileError(f"{problem}: {_fault(file)}. {advice}")
     return table
+
+
+def _fault(file: Path) -> str:
+    """Say why a file is no register, without a word of it."""
+    kinds = "it is neither whole Parquet nor CSV"
+    if _is_parquet(file):
+        return kinds
+    try:
+        with file.open(encoding="utf-8") as source:
+            for _ in source:
+                pass
+    except (UnicodeDecodeError, OSError):
+        return f"{kinds} in UTF-8. Excel and R on Windows may write another encoding: choose CSV UTF-8 there"
+    return f"{kinds} with as many values in each row as names in the first line"
 
 
 def _kinds(assignment: Assignment) -> dict[str, pa.DataType]:
@@ -184,6 +198,8 @@ def _csv(file: Path, start: bytes, wanted: list[str], kinds: dict[str, pa.DataTy
 
 
 def _require(wanted: list[str], known: list[str], file: Path) -> None:
+    if wanted[0] not in known and {name.casefold() for name in wanted} & {name.casefold() for name in known}:
+        raise unknown_name(wanted[0], known, what="column", where=file.name, error=ColumnError)
     if wanted[0] not in known:
         # Without the id the first line may be a row of people: nothing of it is quoted.
         raise ColumnError(

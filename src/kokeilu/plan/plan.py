@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from kokeilu._checks import name_list, unknown_name
 from kokeilu.assign.randomise import check_design
@@ -14,6 +14,7 @@ from kokeilu.core.protocols import Mechanism
 from kokeilu.core.registry import encode, kind_of
 from kokeilu.errors import PlanError
 from kokeilu.estimate.families import Holm
+from kokeilu.estimate.step_down import RedrawFamily
 from kokeilu.plan.terms import Analysis, Outcome
 from kokeilu.plan.text import decoded, parse_json, plain, tidy
 
@@ -38,6 +39,9 @@ class Family(Protocol):
         ...
 
 
+AnyFamily: TypeAlias = Family | RedrawFamily
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What will be drawn, measured and computed, stated before the draw.
@@ -58,9 +62,11 @@ class Plan:
         At least one for each primary outcome.
     balance : sequence of str
         Columns of the register to be checked for balance.
-    family : Holm, Bonferroni or the like
-        Adjusts the p-values of all registered contrasts of the primary outcomes together. Randomisation tests stand
-        outside where the outcome also has an estimate, so that one question is not counted twice.
+    family : Holm, Hochberg, RomanoWolf, BenjaminiHochberg or the like
+        Adjusts the p-values of all registered contrasts of the primary outcomes together. Tests without an estimate
+        stand outside where the outcome also has an estimate, so that one question is not counted twice. `RomanoWolf`
+        and `WestfallYoung` take p-values of their own from one set of redraws of the lottery, with the covariates of
+        each analysis.
     description : str
         Question and setting, in words.
 
@@ -90,7 +96,7 @@ class Plan:
     outcomes: tuple[Outcome, ...]
     analyses: tuple[Analysis, ...]
     balance: tuple[str, ...] = ()
-    family: Family = field(default_factory=Holm)
+    family: AnyFamily = field(default_factory=Holm)
     description: str = ""
 
     def __post_init__(self) -> None:
@@ -201,8 +207,8 @@ def _terms(value: object, kind: type[_Term], name: str) -> tuple[_Term, ...]:
     return tuple(item for item in items if isinstance(item, kind))
 
 
-def _family(value: Any) -> Family:
-    if isinstance(value, type) or not isinstance(value, Family) or kind_of(value) is None:
+def _family(value: Any) -> AnyFamily:
+    if isinstance(value, type) or not isinstance(value, (Family, RedrawFamily)) or kind_of(value) is None:
         raise PlanError("family of the plan must be a registered correction such as Holm(alpha=0.05).")
     return tidy(value, where="the family of the plan")
 

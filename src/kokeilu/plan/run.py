@@ -17,6 +17,7 @@ from kokeilu.core.view import Account, align, locate
 from kokeilu.errors import KokeiluError, PlanError
 from kokeilu.estimate.effects import estimate_effects
 from kokeilu.estimate.randomisation import randomisation_test
+from kokeilu.estimate.spec import RandomisationTest
 from kokeilu.plan.compare import compare_assignment, compare_outcome, compare_register
 from kokeilu.plan.deviations import Deviation, Difference, check_deviations, refuse_undeclared, with_found
 from kokeilu.plan.family import adjusted, contrasts_of
@@ -136,7 +137,7 @@ def analyse(
     runs, failed = _registered(plan, assignment, outcomes, differences)
     differences += failed
     refuse_undeclared(differences, told)
-    runs, family = adjusted(plan, runs, assignment.arms)
+    runs, family = adjusted(plan, runs, assignment, outcomes)
     extra = tuple(_execute(one, plan, assignment, outcomes, registered=False) for one in more)
     names = dict.fromkeys(one.outcome for one in more if one.outcome not in {o.name for o in plan.outcomes})
     accounts += tuple((name, align(assignment, outcomes, name).account) for name in names)
@@ -228,8 +229,11 @@ def _execute(one: Analysis, plan: Plan, assignment: Assignment, outcomes: object
     return Executed(analysis=one, registered=registered, role=role, estimates=found.mark(registered=registered))
 
 
-def _tests(one: Analysis, plan: Plan, assignment: Assignment, outcomes: object) -> list[TestResult]:
-    spec = one.estimator
+def _tests(one: Analysis, plan: Plan, assignment: Assignment, outcomes: object) -> Sequence[TestResult]:
+    spec, level = one.estimator, 1 - plan.family.alpha
+    if not isinstance(spec, RandomisationTest):
+        found: Sequence[TestResult] = spec.tests(assignment, outcomes, one.outcome, one.contrasts, level)
+        return found
     return [
         randomisation_test(
             assignment,
@@ -240,7 +244,8 @@ def _tests(one: Analysis, plan: Plan, assignment: Assignment, outcomes: object) 
             draws=spec.draws,
             studentise=spec.studentise,
             alternative=spec.alternative,
-            level=1 - plan.family.alpha,
+            method=spec.method,
+            level=level,
         )
         for pair in contrasts_of(one.contrasts, assignment.arms)
     ]

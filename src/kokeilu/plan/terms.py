@@ -90,7 +90,7 @@ class Outcome:
 @register("analysis")
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """One analysis of one outcome: an estimator, or a randomisation test.
+    """One analysis of one outcome: an estimator, or a test.
 
     Whether it is registered is not said here: analyses that stand in the plan are, those given to ``also=`` are not.
 
@@ -98,7 +98,7 @@ class Analysis:
     ----------
     outcome : str
         The column of the outcome.
-    estimator : DifferenceInMeans, Regression, RandomisationTest or the like, optional
+    estimator : DifferenceInMeans, Regression, RandomisationTest, WildClusterBootstrap or the like, optional
         None: the estimator that follows from the design.
     contrasts : sequence of (arm, reference), optional
         None: each arm against the first.
@@ -137,12 +137,13 @@ class Analysis:
     @property
     def covariates(self) -> tuple[str, ...]:
         """Columns of the outcomes table that the estimator adjusts for."""
-        return tuple(getattr(self.estimator, "covariates", ()))
+        ask = getattr(self.estimator, "columns", None)
+        return tuple(ask() if callable(ask) else getattr(self.estimator, "covariates", ()))
 
     @property
     def is_test(self) -> bool:
-        """True for a randomisation test."""
-        return isinstance(self.estimator, RandomisationTest)
+        """True for a test that gives no estimate: by redraws, or by the wild cluster bootstrap."""
+        return _tests(self.estimator)
 
     def same_as(self, other: Analysis, arms: Arms | None = None) -> bool:
         """Whether two analyses do the same, whatever their names; None for contrasts is each of `arms` by the first."""
@@ -156,6 +157,10 @@ class Analysis:
 
     def __str__(self) -> str:
         return f"analysis {self.name!r}: {'the estimator of the design' if self.estimator is None else self.estimator}"
+
+
+def _tests(estimator: object) -> bool:
+    return isinstance(estimator, RandomisationTest) or callable(getattr(estimator, "tests", None))
 
 
 def _put(target: object, field: str, value: object) -> None:
@@ -179,7 +184,7 @@ def _bound(value: object, name: str) -> float | None:
 
 
 def _estimator(value: object, where: str) -> object:
-    usable = isinstance(value, RandomisationTest) or callable(getattr(value, "estimate", None))
+    usable = _tests(value) or callable(getattr(value, "estimate", None))
     if isinstance(value, type) or not usable:
         named = value.__name__ if isinstance(value, type) else type(value).__name__
         got = f"the class {named}; write {named}()" if isinstance(value, type) else named
