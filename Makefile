@@ -33,8 +33,10 @@ check: lint types budgets .make/tested coverage doctests examples  ## everything
 bench: $(VENV)/.bench  ## each speed claim beside its peers, in the same run
 	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
 
-calibrate: $(VENV)/.dev  ## error rates and coverage by simulation: slow
-	@$(BIN)/python -m pytest tests/calibration -m calibration -n $(JOBS) -q
+calibrate: $(VENV)/.dev  ## error rates and coverage by simulation, written to docs/validation.md: slow
+	@mkdir -p .make; rm -f .make/validation.jsonl
+	@KOKEILU_VALIDATION=$(CURDIR)/.make/validation.jsonl $(BIN)/python -m pytest tests/calibration -m calibration -n $(JOBS) -q; \
+		failed=$$?; $(BIN)/python tools/validation.py .make/validation.jsonl && exit $$failed
 
 pythons:  ## the tests under each Python that is supported, each in an environment of its own
 	@for p in $(PYTHONS); do $(MAKE) --no-print-directory test PYTHON=$$p VENV=.venv-$$(basename $$p) || exit 1; done
@@ -64,7 +66,7 @@ doctests: $(VENV)/.dev
 	@$(BIN)/python -m pytest --doctest-modules src -m "" -n $(JOBS) -q
 
 examples: $(VENV)/.dev
-	@mkdir -p .make; set -e; for file in examples/*.py; do echo "example $$file"; $(BIN)/python "$$file" > .make/example.log 2>&1 \
+	@mkdir -p .make; set -e; for file in examples/*.py examples/published/[a-z]*.py; do echo "example $$file"; $(BIN)/python "$$file" > .make/example.log 2>&1 \
 		|| { cat .make/example.log; exit 1; }; done
 
 coverage: .make/tested

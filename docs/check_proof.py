@@ -48,6 +48,10 @@ def check(proof, certificate):  # the name of each check and whether it holds
         "arm was drawn for this record": root(drawn, place, people, proof["drawn"]) == certificate["result_root"],
     }
 if __name__ == "__main__":
-    found = check(*map(read, sys.argv[1:3]))
+    try:
+        proof, certificate = map(read, sys.argv[1:])
+        found = check(proof, certificate)
+    except (OSError, ValueError, KeyError, TypeError):  # other files, or one that was cut short or written anew
+        sys.exit("Give a proof and the certificate of its draw: python check_proof.py proof.json certificate.json")
     print(*(f"{'yes' if holds else 'NO '} {name}" for name, holds in found.items()), sep="\n")
     sys.exit(0 if all(found.values()) else 1)

@@ -52,8 +52,12 @@ def replay(rows, shares, seed, kind="t"):  # pairs (id, stratum), seed (kind "b"
         groups[rows[i][1]].append(rows[i][0])
     given = seats([[len(g) * fractions.Fraction(p) for p in shares] for g in groups.values()], seed, "assign", "seats")
     return {person: k for g, arms in zip(groups.values(), given) for person, k in zip(g, sorted(arms))}
-if __name__ == "__main__":  # a last argument "text": ids of digits alone are text in the register
-    table = list(csv.reader(open(sys.argv[1], encoding="utf-8")))[1:]
-    kind = int if all(i.removeprefix("-").isdecimal() for i, *_ in table) and "text" not in sys.argv[4:] else str
-    drawn = replay([(kind(i), tuple(s)) for i, *s in table], sys.argv[2].split(","), sys.argv[3])
+if __name__ == "__main__":  # last words, where they are needed: "text" (ids of digits are text), "bytes" (seed in hex)
+    if len(sys.argv) < 4 or sum(map(fractions.Fraction, sys.argv[2].split(","))) != 1:
+        sys.exit('Give a register, shares that sum to 1, and the seed: replay_draw.py register.csv 1/2,1/2 "the seed"')
+    mark = max(",;\t", key=open(sys.argv[1], encoding="utf-8").readline().count)
+    table = list(csv.reader(open(sys.argv[1], encoding="utf-8"), delimiter=mark))[1:]
+    whole = all(i.removeprefix("-").isdecimal() for i, *_ in table) and "text" not in sys.argv[4:]
+    pairs = [(int(i) if whole else i, tuple(s)) for i, *s in table]
+    drawn = replay(pairs, sys.argv[2].split(","), sys.argv[3], "b" if "bytes" in sys.argv[4:] else "t")
     print("id,arm", *(f"{i},{arm}" for i, arm in drawn.items()), sep="\n")

@@ -23,6 +23,9 @@ DESIGNS: dict[str, Any] = {
     "Bernoulli": kk.Bernoulli(TWO),
     "CapacityLottery": kk.CapacityLottery({"N": 9, "S": 14, "W": 10}, by="region"),
     "CapacityLottery with priorities": kk.CapacityLottery(10, by="region", priority={"group": ("b", "a")}),
+    "CapacityLottery, some by law": kk.Fixed(
+        kk.CapacityLottery(10, by="region"), column="by_law", values={"coaching": "offered", "control": "waiting list"}
+    ),
     "Clustered": kk.Clustered(BY_REGION, by="office"),
     "Complete": kk.Complete(THREE),
     "Factorial": kk.Factorial({"coach": kk.arms(no=1, yes=1), "voucher": kk.arms(no=1, yes=1)}),
@@ -32,6 +35,7 @@ DESIGNS: dict[str, Any] = {
     "MatchedTuples on a score": kk.MatchedTuples(THREE, score="earnings"),
     "Merged": kk.Merged(kk.Complete(THREE), into={"control": ["control"], "contacted": ["coaching", "letter"]}),
     "Rerandomised": kk.Rerandomised(kk.Complete(TWO), on=("age", "earnings"), accept=0.1),
+    "Rerandomised, best of several": kk.Rerandomised(kk.Complete(TWO), on=("age", "earnings"), draws=20),
     "Rerandomised, unequal": kk.Rerandomised(kk.Complete(kk.arms(control=2, coaching=1)), on=("age",), accept=0.2),
     "Saturation": kk.Saturation(TWO, levels=(0, 0.5, 1), area="office"),
     "SteppedWedge": kk.SteppedWedge(("March", "September", "never"), cluster="office"),

@@ -63,7 +63,7 @@ def register(n, seed):
 
 def test_the_script_is_short_and_stands_alone():
     text = SCRIPT.read_text(encoding="utf-8")
-    assert len(text.splitlines()) < 60
+    assert len(text.splitlines()) < 65
     tree = ast.walk(ast.parse(text))
     modules = {alias.name for node in tree if isinstance(node, ast.Import) for alias in node.names}
     assert modules <= set(sys.stdlib_module_names)
@@ -126,10 +126,11 @@ def test_text_ids_sort_by_code_point(script):
     assert [drawn[i] for i in assignment.ids.to_list()] == assignment.codes.tolist()
 
 
+@pytest.mark.parametrize("mark", [",", ";"])
 @pytest.mark.parametrize("kind", [int, str])
-def test_the_command_line(tmp_path, kind):
+def test_the_command_line(tmp_path, kind, mark):
     people = register(80, "file").assign(id=lambda d: d["id"].astype(kind))
-    people.to_csv(tmp_path / "register.csv", index=False)
+    people.to_csv(tmp_path / "register.csv", index=False, sep=mark)
     design = kk.Stratified(kk.arms(control=1, coaching=2), by=("region", "long_term"))
     assignment = kk.randomise(people, design, id="id", seed="the seed")
     options = ["text"] if kind is str else []
@@ -148,3 +149,11 @@ def test_negative_whole_ids_sort_by_size(tmp_path):
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     drawn = {int(i): int(k) for i, k in (line.split(",") for line in lines[1:])}
     assert [drawn[i] for i in assignment.ids.to_list()] == assignment.codes.tolist()
+
+
+@pytest.mark.parametrize("arguments", [[], ["register.csv", "1,1", "a seed"]])
+def test_wrong_arguments_are_told(arguments):
+    done = subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "shares that sum to 1" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 VERIFIED, DIFFERS, UNUSABLE = 0, 1, 2
+_EXIT_DONE = "Exit code 0: {}. 2: an argument or a file cannot be used."
 _EXIT = "Exit code 0: {}. 1: {}. 2: an argument or a file cannot be used."
 
 
@@ -76,15 +77,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _ceremony(commands: Any) -> None:
-    commit = commands.add_parser("commit", help="freeze a register and a design before a public draw")
+    commit = commands.add_parser(
+        "commit",
+        help="freeze a register and a design before a public draw",
+        description="Freeze a register and a design, and write the commitment that is published before the draw.",
+        epilog=_EXIT_DONE.format("written"),
+    )
     commit.add_argument("register", type=Path, help="the register (.parquet or .csv)")
     commit.add_argument("--design", type=Path, required=True, help="a plan of kokeilu.save_plan, or a design in JSON")
     commit.add_argument("--id", required=True, help="the column that names each person once")
-    commit.add_argument("--source", required=True, help="the public value to come: what, when and where")
+    commit.add_argument("--source", required=True, help="the public value to come: what, when, and where read")
     commit.add_argument("--name", default="", help="what is drawn, in words")
     draw = commands.add_parser(
         "draw",
         help="draw as committed, with the public value that has come",
+        description="Draw as committed. The assignment stays with the register; the certificate is published.",
         epilog=_EXIT.format("drawn", "refused, for something is not as committed"),
     )
     draw.add_argument("commitment", type=Path, help="what kokeilu commit wrote")
@@ -92,7 +99,12 @@ def _ceremony(commands: Any) -> None:
     draw.add_argument("--beacon", required=True, help="the public value, as its source writes it")
     draw.add_argument("--certificate", type=Path, required=True, help="where to write the certificate to publish")
     draw.add_argument("--revealed", type=Path, help="where to write the one with the secret, for later")
-    proof = commands.add_parser("proof", help="write one person's own proof")
+    proof = commands.add_parser(
+        "proof",
+        help="write one person's own proof",
+        description="Write the proof of one person, to be handed to that person alone.",
+        epilog=_EXIT_DONE.format("written"),
+    )
     proof.add_argument("certificate", type=Path, help="the certificate of the draw")
     proof.add_argument("register", type=Path, help="the register as it was frozen")
     proof.add_argument("--person", required=True, help="the person's id; - to read it from the standard input")
@@ -182,6 +194,7 @@ def _commit(options: argparse.Namespace) -> int:
     )
     write_text(commitment.to_json(), out)
     print(commitment)
+    print(f"Publish {out.name} before the public value comes. Keep the key and the secret; show them to nobody.")
     return VERIFIED
 
 
@@ -198,7 +211,7 @@ def _design(path: Path) -> tuple[Mechanism, Plan | None]:
 
 
 def _draw(options: argparse.Namespace) -> int:
-    from kokeilu.ceremony.commitment import Commitment
+    from kokeilu.ceremony.commitment import Commitment, some_text
     from kokeilu.ceremony.drawing import draw
     from kokeilu.ceremony.files import free_path, read_text, write_text
     from kokeilu.errors import PlanError
@@ -207,6 +220,7 @@ def _draw(options: argparse.Namespace) -> int:
     for path in filter(None, (options.out, options.certificate, options.revealed)):
         free_path(path)
     commitment = Commitment.from_json(read_text(options.commitment))
+    some_text(options.beacon, name="--beacon", needed="the public value that was awaited, as its source writes it")
     refusal = ""
     try:
         assignment, certificate = draw(
@@ -227,7 +241,8 @@ def _draw(options: argparse.Namespace) -> int:
         write_text(certificate.revealed(), options.revealed)
     counts = zip(certificate.counts.arms, certificate.counts.total, strict=True)
     print(f"Drawn: {', '.join(f'{arm} {n:,}' for arm, n in counts if n is not None)} of {len(assignment):,} people.")
-    print(f"Certificate {certificate.fingerprint}")
+    print(f"commitment  {certificate.commitment_fingerprint} (compare it with the one that was published)")
+    print(f"certificate {certificate.fingerprint}")
     return VERIFIED
 
 

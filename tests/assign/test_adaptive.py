@@ -6,9 +6,13 @@ from fractions import Fraction as F
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import kokeilu as kk
-from kokeilu.errors import DesignError
+from kokeilu._kernels import moments
+from kokeilu.core.lottery import cells_of
+from kokeilu.errors import DesignError, EstimationError
+from kokeilu.estimate.means import DifferenceInMeans
 from kokeilu.testing import exact_marginals, mechanism_laws
 
 TWO, THREE = kk.arms(control=1, call=1), kk.arms(control=2, call=1, visit=1)
@@ -177,6 +181,138 @@ def test_differences_within_waves_are_unbiased_and_pooled_means_are_not():
     within = np.mean([b - a for a, b in (difference(wave == w) for w in range(3))], axis=0) - truth
     assert abs(within.mean()) < 4 * within.std() / np.sqrt(1_500)
     assert abs(pooled.mean()) > 5 * pooled.std() / np.sqrt(1_500)
+
+
+def trending(design, seed, n=40, waves=4):
+    """A trial of no effect whose outcome rises from wave to wave, drawn wave by wave as it would be."""
+    wave = np.arange(n * waves) // n
+    table = {"id": list(range(n * waves)), "wave": wave.tolist(), "came": ["0"] * (n * waves)}
+    start = drawn(design, table, seed)
+    luck = start.stream("luck").doubles(1, n * waves)[0]
+    came = (luck < 0.2 + 0.6 * wave / (waves - 1)).astype(int)
+    return drawn(design, table | {"came": [str(x) for x in came]}, seed), {"id": table["id"], "y": came.tolist()}
+
+
+def test_a_trend_over_waves_is_no_effect():
+    """Pooled over waves by chances from before the trial, most of these trials would find one."""
+    wrong = refused = 0
+    for seed in range(40):
+        trial, outcomes = trending(kk.Adaptive(TWO, outcome="came"), f"trend {seed}")
+        short = min(min(row) for row in kk.wave_shares(trial).people) < 2
+        if short:
+            refused += 1
+            with pytest.raises(EstimationError, match="waves can neither be pooled nor left out without bias"):
+                kk.estimate_effects(trial, outcomes, "y")
+        else:
+            wrong += kk.estimate_effects(trial, outcomes, "y")[0].p_value() <= 0.05
+    assert refused > 5
+    assert wrong <= 3
+
+
+def test_rare_outcomes_in_small_waves_keep_the_level():
+    """Neyman's variance of a rare arm without a success is nought: alone it rejects in one trial of seven."""
+    found, plain = 0, 0
+    for seed in range(60):
+        n = 60
+        wave = np.arange(n) // 20
+        table = {"id": list(range(n)), "wave": wave.tolist(), "came": ["0"] * n}
+        design = kk.Adaptive(TWO, outcome="came", floor="1/10")
+        came = (drawn(design, table, f"rare {seed}").stream("luck").doubles(1, n)[0] < 0.1).astype(int)
+        trial = drawn(design, table | {"came": [str(x) for x in came]}, f"rare {seed}")
+        view = kk.align(trial, {"id": table["id"], "y": came.tolist()}, "y")
+        effect = DifferenceInMeans().estimate(view)[0]
+        assert effect.variance == "larger of Neyman and pooled"
+        found += effect.p_value() <= 0.05
+        table_of_cells = moments.cells(view.y, view.codes, view.strata, arm=1, reference=0)
+        own = moments.stratified(table_of_cells, np.full(3, 20.0))
+        dof = moments.satterthwaite(table_of_cells, np.full(3, 20.0))
+        plain += 2 * stats.t.sf(abs(own.value) / np.sqrt(own.variance), dof) <= 0.05
+    assert found <= 2
+    assert plain >= 5
+
+
+def test_waves_with_one_person_in_an_arm_are_refused_and_strata_join_within_waves():
+    trial = drawn(kk.Adaptive(TWO, outcome="came", by="sex"), SMALL)
+    table = {"id": SMALL["id"], "y": list(range(10))}
+    with pytest.raises(EstimationError, match="fewer than two people of 'call' or 'control'"):
+        kk.estimate_effects(trial, table, "y")
+    n = 48
+    people = {
+        "id": list(range(n)),
+        "wave": [1 + i // 24 for i in range(n)],
+        "came": ["1" if i % 3 else "0" for i in range(n)],
+        "sex": ["a" if i % 8 else "b" for i in range(n)],
+    }
+    split = drawn(kk.Adaptive(TWO, outcome="came", by="sex", floor="1/4"), people)
+    effect = kk.estimate_effects(split, {"id": people["id"], "y": [i % 5 for i in range(n)]}, "y")[0]
+    assert "4 strata of 2 waves are compared as one stratum for each wave" in " ".join(effect.notes)
+    wave = np.array(people["wave"])
+    y, codes = np.arange(n) % 5, split.codes
+    by_hand = [y[(wave == w) & (codes == 1)].mean() - y[(wave == w) & (codes == 0)].mean() for w in (1, 2)]
+    assert effect.value == pytest.approx(np.mean(by_hand), abs=1e-12)
+
+
+def test_the_larger_variance_is_the_pooled_one_by_hand():
+    n = 40
+    wave = np.arange(n) // 20
+    table = {"id": list(range(n)), "wave": wave.tolist(), "came": ["1" if i % 3 else "0" for i in range(n)]}
+    trial = drawn(kk.Adaptive(TWO, outcome="came", floor="1/5"), table)
+    y = np.where(trial.codes == 1, 5.0 + np.arange(n) % 2, np.arange(n) % 7)
+    effect = kk.estimate_effects(trial, {"id": table["id"], "y": y.tolist()}, "y")[0]
+    own, pooled = 0.0, 0.0
+    for w in (0, 1):
+        a, b = (y[(wave == w) & (trial.codes == k)] for k in (0, 1))
+        own += (a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b)) / 4
+        both = (((a - a.mean()) ** 2).sum() + ((b - b.mean()) ** 2).sum()) / 18
+        pooled += both * (1 / len(a) + 1 / len(b)) / 4
+    assert effect.error**2 == pytest.approx(max(own, pooled), rel=1e-12)
+
+
+def test_other_estimators_note_waves_with_few_people_of_an_arm():
+    table = {name: values[:] for name, values in LARGE.items()} | {"age": [i % 11 for i in range(600)]}
+    trial = drawn(kk.Adaptive(TWO, outcome="came", floor="1/10"), table).also_known("age")
+    outcomes = {"id": table["id"], "y": [(i * i) % 17 for i in range(600)], "age": table["age"]}
+    effect = kk.estimate_effects(trial, outcomes, "y", covariates=("age",))[0]
+    counts = [min(((np.array(table["wave"]) == w) & (trial.codes == k)).sum() for w in (1, 2, 3)) for k in (0, 1)]
+    assert any(f"some wave or stratum has {min(counts)} people of an arm" in note for note in effect.notes)
+    test = kk.randomisation_test(trial, outcomes, "y", draws=99)
+    assert any("supposes besides that no arm changes the outcome" in note for note in test.notes)
+
+
+def test_an_estimator_that_weights_across_waves_is_refused():
+    trial = drawn(kk.Adaptive(TWO, outcome="came", floor="1/10"), LARGE)
+    outcomes = {"id": LARGE["id"], "y": [(i * i) % 17 for i in range(600)]}
+    with pytest.raises(EstimationError, match="AIPW weights people of all waves by their chances from before"):
+        kk.estimate_effects(trial, outcomes, "y", estimator=kk.AIPW())
+
+
+@pytest.mark.parametrize(
+    "design",
+    [
+        kk.Fixed(kk.Adaptive(TWO, outcome="came", floor="1/5"), column="law"),
+        kk.Clustered(kk.Adaptive(TWO, outcome="came", floor="1/5"), by="home"),
+        kk.Waves(kk.Adaptive(TWO, outcome="came", floor="1/5"), wave="site"),
+    ],
+    ids=lambda design: type(design).__name__,
+)
+def test_wrappers_keep_the_waves_apart(design):
+    n = 96
+    people = {
+        "id": list(range(n)),
+        "wave": [1 + i // 48 for i in range(n)],
+        "came": ["1" if (i // 2) % 3 else "0" for i in range(n)],
+        "law": ["call" if i % 16 == 3 else "drawn" for i in range(n)],
+        "home": [f"h{i // 2}" for i in range(n)],
+        "site": ["x" if (i // 2) % 2 else "y" for i in range(n)],
+    }
+    trial = drawn(design, people)
+    waves = cells_of(trial.lottery).waves
+    groups = list(zip(people["wave"], people["site"], strict=True)) if isinstance(design, kk.Waves) else people["wave"]
+    keep = trial.lottery.shares().max(axis=1) < 1
+    assert len({*zip([g for g, k in zip(groups, keep, strict=True) if k], waves[keep].tolist(), strict=True)}) == len(
+        set(groups)
+    )
+    assert kk.estimate_effects(trial, {"id": people["id"], "y": [i % 7 for i in range(n)]}, "y")[0].error > 0
 
 
 def test_waves_go_by_size_where_they_are_whole_numbers():

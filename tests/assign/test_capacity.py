@@ -7,7 +7,7 @@ from fractions import Fraction as F
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import kokeilu as kk
@@ -77,6 +77,7 @@ def test_priorities_make_chances_one_the_rest_over_the_group_or_nought():
 )
 def test_first_offers_are_the_ranks_up_to_the_places(people, places):
     offices, groups = zip(*people, strict=True)
+    assume(any(places[office] for office in offices))
     table = {"id": list(range(len(people))), "office": list(offices), "group": list(groups)}
     lottery = drawn(kk.CapacityLottery(places, by="office", priority={"group": tuple("zxy")}), table).lottery
     stream = drawn(kk.CapacityLottery(1), table).stream("ranks")
@@ -207,3 +208,8 @@ def test_the_rule_reads_well():
 def test_places_that_no_lottery_has_are_refused(places, says):
     with pytest.raises(DesignError, match=says):
         kk.CapacityLottery(places, by="office")
+
+
+def test_without_any_place_there_is_nothing_to_draw():
+    with pytest.raises(DesignError, match="no places on any list"):
+        kk.randomise({"id": list(range(6))}, kk.CapacityLottery(0), id="id", seed="none")

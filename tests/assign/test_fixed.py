@@ -7,6 +7,7 @@ import pytest
 
 import kokeilu as kk
 from kokeilu.core.register import read_register
+from kokeilu.core.registry import decode, encode
 from kokeilu.errors import DesignError
 from kokeilu.testing import mechanism_laws
 
@@ -50,7 +51,8 @@ def test_estimates_leave_the_fixed_out_and_say_how_many():
     n = 60
     law = ["coaching" if i % 10 == 0 else "control" if i % 10 == 1 else "drawn" for i in range(n)]
     table = {"id": list(range(n)), "law": law, "y": np.random.default_rng(2).normal(size=n)}
-    assignment = kk.randomise(table, kk.Fixed(kk.Complete(HALVES), column="law"), id="id", seed="published")
+    register = {"id": table["id"], "law": law}
+    assignment = kk.randomise(register, kk.Fixed(kk.Complete(HALVES), column="law"), id="id", seed="published")
     found = kk.estimate_effects(assignment, table, "y")[0]
     assert any("12 people who had no chance of one of the arms" in note for note in found.notes)
     drawn = np.array(law) == "drawn"
@@ -78,6 +80,16 @@ def test_no_majority_settles_what_the_law_says():
     design = kk.Clustered(kk.Fixed(kk.Complete(HALVES), column="law"), by="home", straddling="largest")
     with pytest.raises(DesignError, match="2 clusters of 'home'"):
         kk.randomise(SMALL, design, id="id", seed=1)
+
+
+def test_other_words_may_say_who_is_drawn():
+    words = {"drawn": "may", "coaching": "must", "control": "must not"}
+    values = {"must": "coaching", "must not": "control", "may": "drawn"}
+    design = kk.Fixed(kk.Complete(HALVES), column="law", values=values)
+    plain = kk.randomise(SMALL, kk.Fixed(kk.Complete(HALVES), column="law"), id="id", seed=1)
+    other = kk.randomise({**SMALL, "law": [words[word] for word in SMALL["law"]]}, design, id="id", seed=1)
+    np.testing.assert_array_equal(other.codes, plain.codes)
+    assert decode(encode(design)) == design
 
 
 @pytest.mark.parametrize(

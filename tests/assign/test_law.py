@@ -111,7 +111,7 @@ def test_numbers_of_allocations():
     assert large.allocations is None
     assert large.log10_allocations * log2(10) == pytest.approx(15_764.460780618916, abs=1e-6)
     assert large.log10_allocations == pytest.approx(log10(comb(175_000, 2_000)), abs=1e-6)
-    assert "About 10 to the power 4,745.6 possible allocations. Pairs: exact." in str(large)
+    assert "About 10 to the power 4,745.6 possible allocations. Chances of two people: exact." in str(large)
 
 
 def test_a_lawyer_can_read_it():

@@ -194,3 +194,10 @@ def test_leftovers_may_be_refused():
 def test_an_array_for_a_single_value_is_refused(field):
     with pytest.raises(DesignError, match=f"{field} must be"):
         kk.MatchedTuples(kk.arms(a=1, b=1), on="x", **{field: np.array([1.0, 2.0])})
+
+
+def test_a_score_is_a_column_and_not_what_predicts_it():
+    past = {"age": [20.0, 30.0, 40.0, 50.0] * 5, "y": [1.0, 2.0, 3.0, 4.0] * 5}
+    learnt = kk.prognostic_score(past, "y", on="age")
+    with pytest.raises(DesignError, match=r"got PrognosticScore\. Add the score as a column"):
+        kk.MatchedTuples(kk.arms(a=1, b=1), score=learnt)

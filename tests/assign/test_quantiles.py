@@ -91,3 +91,10 @@ def test_contradictions_are_refused(change, says):
         kk.StratifiedByQuantiles(HALVES, **change)
     with pytest.raises(DesignError, match="needs arms"):
         kk.StratifiedByQuantiles("coaching", on={"age": 2})
+
+
+def test_a_column_that_does_not_vary_makes_no_groups():
+    people = {"id": list(range(10)), "age": [40.0] * 10}
+    design = kk.StratifiedByQuantiles(kk.arms(control=1, coaching=1), on={"age": 4})
+    with pytest.raises(DesignError, match="'age' is the same for everybody"):
+        kk.randomise(people, design, id="id", seed="same")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 import kokeilu as kk
 from kokeilu._kernels.screen import expected_deviations, theory
 from kokeilu._kernels.streams import Seed
-from kokeilu.assign._chances import _smoothed, arms_alike, simulated
+from kokeilu.assign._chances import arms_alike, simulated, smoothed
 from kokeilu.core.lottery import cells_of, shares_of
 from kokeilu.core.register import read_register
 from kokeilu.errors import DataError, DesignError
@@ -32,6 +34,14 @@ SMALL = {
     "sector": ["x", "y", "y", "x", "z", "x", "y", "z"],
 }
 ON = ("age", "months")
+GOLDEN = {
+    "two arms": ([1, 30, 36], "c058b7076ed37751"),
+    "left-over seats": ([9, 26, 6], "8729ae4a5bbac860"),
+    "three arms": ([15, 36, 40], "3156705cf0be44cf"),
+    "strata": ([31, 0, 17], "f1624176712d8712"),
+    "tiers": ([0, 30, 19], "7353c9f30379c408"),
+    "best": ([12, 26, 7], "80883f4c70f977c1"),
+}
 
 
 def loose(base, **more):
@@ -146,7 +156,7 @@ def test_every_draw_is_the_first_try_below_the_threshold():
     tries = lottery.accepted_tries(stream(), 4)
     for row in range(4):
         own = stream().child(f"draw {row}")
-        codes = lottery._try(own, int(tries[row]) + 1)
+        codes = lottery.tries.rows(own, int(tries[row]) + 1)
         gaps = np.array([values[c == 1].mean(axis=0) - values[c == 0].mean(axis=0) for c in codes])
         distances = np.einsum("ij,jk,ik->i", gaps, spread, gaps)
         assert (distances[:-1] > theory(3, 0.05).threshold).all()
@@ -155,7 +165,7 @@ def test_every_draw_is_the_first_try_below_the_threshold():
 
 
 def test_the_batch_of_tries_never_shows(monkeypatch):
-    from kokeilu.assign import _screened as module
+    from kokeilu.assign import _tries as module
 
     lottery = bind(kk.Rerandomised(kk.Complete(UNEVEN), on=names(4), accept=0.02), people(300, 4))
     whole = lottery.draw(stream(), 5)
@@ -202,8 +212,7 @@ def test_simulated_chances_agree_with_the_list(mechanism):
     lottery = bind(mechanism, SMALL)
     exact = exact_marginals(lottery)
     size = 1_500
-    draws = lottery.draw(stream(), size)
-    guesses = np.stack([_smoothed(lottery, c, stream("swap").skip(r)) for r, c in enumerate(draws)])
+    guesses = np.stack([smoothed(lottery, lottery.pick(stream(), r), stream("swap").skip(r)) for r in range(size)])
     errors = guesses.std(axis=0) / np.sqrt(size)
     assert (np.abs(guesses.mean(axis=0) - exact) < 4.5 * errors + 1e-12).all()
     # Exchanges take most of the noise of plain frequencies away.
@@ -274,7 +283,7 @@ def test_large_strata_draw_by_short_keys_and_small_ones_by_the_base():
     codes = lottery.draw(stream(), 30)
     for s in (0, 1):
         assert (codes[:, cells_of(lottery).strata == s].sum(axis=1) == 50).all()
-    assert not np.array_equal(lottery._try(stream(), 2), lottery.base.draw(stream(), 2))
+    assert not np.array_equal(lottery.tries.rows(stream(), 2), lottery.base.draw(stream(), 2))
 
 
 def test_the_whole_chain(tmp_path):
@@ -364,3 +373,79 @@ def test_tiers_describe_themselves_and_decide_the_columns():
     assert design.columns() == ("region",)
     assert design.covariates() == ("age", "region")
     assert "age (Mahalanobis distance; 1 in 20 accepted), then region" in design.describe()
+
+
+UNPROMISED = kk.Rerandomised(kk.Complete(UNEVEN), on=("x1", "x2"), accept=0.2689)
+CAUTION = r"probability is off the promised share by up to 0\.19 \(over the 11 accepted draws\)"
+
+
+@pytest.mark.parametrize(
+    "design",
+    [
+        UNPROMISED,
+        kk.Clustered(kk.Rerandomised(kk.Complete(UNEVEN), on=("x1", "x2"), accept=0.2689), by="id"),
+        kk.Fixed(UNPROMISED, column="fixed"),
+        kk.Merged(UNPROMISED, into={"control": ["control"], "any": ["coaching"]}),
+        kk.Waves(UNPROMISED, wave="wave"),
+    ],
+    ids=["itself", "clusters", "fixed", "merged", "waves"],
+)
+def test_the_assignment_and_its_estimates_tell_of_chances_that_were_not_promised(design):
+    table = {**REGISTER8, "fixed": ["drawn"] * 8, "wave": [1] * 8}
+    assignment = kk.randomise(table, design, id="id", seed="published")
+    assert len(assignment.notes) == 1
+    assert re.search(CAUTION, assignment.notes[0])
+    assert re.search(CAUTION, " ".join(str(assignment).split()))
+    outcomes = {"id": REGISTER8["id"], "y": [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0]}
+    (estimate,) = kk.estimate_effects(assignment, outcomes, "y")
+    assert any(re.search(CAUTION, note) for note in estimate.notes)
+
+
+def test_simulated_chances_are_told_with_their_error():
+    design = kk.Rerandomised(kk.Complete(kk.arms(a=2, b=1)), on=names(2), accept=0.2)
+    assignment = kk.randomise(people(60, 2), design, id="id", seed="published")
+    assert re.search(r"by up to 0\.\d+ \(simulated, Monte Carlo error 0\.\d+\)", assignment.notes[0])
+
+
+@pytest.mark.parametrize("base", [kk.Complete(HALVES), kk.Complete(THIRDS), kk.Bernoulli(HALVES)])
+def test_nothing_is_told_where_chances_are_what_was_promised(base):
+    assignment = kk.randomise(SMALL, loose(base), id="id", seed="published")
+    assert assignment.notes == ()
+    assert "Note" not in str(assignment)
+    assert kk.randomise(SMALL, kk.Complete(UNEVEN), id="id", seed="published").notes == ()
+
+
+def test_weights_by_the_true_chances_take_the_bias_away():
+    # The outcome is the square of the covariate, whose extremes come into the small arm less often.
+    x = np.array([-3.0, -1.2, -0.4, 0.1, 0.3, 0.9, 1.4, 3.5])
+    design = kk.Rerandomised(kk.Complete(UNEVEN), on="x", accept=0.2)
+    lottery = bind(design, {"id": range(8), "x": x})
+    codes, chances = next(lottery.every())
+    shares, y = shares_of(lottery), x**2
+    treated = codes == 1
+    plain = np.array([y[z].mean() - y[~z].mean() for z in treated])
+    inverse = 1 / np.where(treated, shares[:, 1], shares[:, 0])
+    weighted = [(treated * y * inverse).sum(axis=1) / 8, (~treated * y * inverse).sum(axis=1) / 8]
+    assert chances @ plain < -0.3
+    assert chances @ (weighted[0] - weighted[1]) == pytest.approx(0, abs=1e-12)
+
+
+def test_draws_that_must_never_change():
+    table = {**people(400, 3, "golden"), "g": ["ab"[i % 2] for i in range(400)]}
+    more = {"on": names(3), "accept": 0.05}
+    designs = {
+        "two arms": kk.Rerandomised(kk.Complete(HALVES), **more),
+        "left-over seats": kk.Rerandomised(kk.Complete(kk.arms(a=2, b=1)), **more),
+        "three arms": kk.Rerandomised(kk.Complete(THIRDS), **more),
+        "strata": kk.Rerandomised(kk.Stratified(kk.arms(a=1, b=2, c=3), by="g"), **more),
+        "tiers": kk.Rerandomised(kk.Complete(HALVES), tiers=((("x0",), 0.2), (("x1", "x2"), 0.3))),
+        "best": kk.Rerandomised(kk.Complete(kk.arms(a=2, b=1)), on=names(3), draws=30),
+    }
+    found = {}
+    for name, design in designs.items():
+        lottery = bind(design, table)
+        found[name] = (
+            lottery.accepted_tries(stream("golden"), 3).tolist(),
+            hashlib.sha256(lottery.draw(stream("golden"), 3).tobytes()).hexdigest()[:16],
+        )
+    assert found == GOLDEN

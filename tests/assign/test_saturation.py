@@ -111,6 +111,32 @@ def test_each_set_of_five_areas_has_each_level_once():
     assert lottery.problem(assignment.codes) is None
 
 
+def test_areas_are_drawn_in_matched_sets_of_which_each_has_each_level_once():
+    table = crepon()
+    rate = np.random.default_rng(7).permutation(235) / 10.0
+    table["rate"] = rate[table["area"]]
+    five = kk.arms(**{"0": 1, "1/4": 1, "1/2": 1, "3/4": 1, "1": 1})
+    design = kk.Saturation(HALVES, levels=kk.MatchedTuples(five, on="rate"), area="area")
+    assignment = kk.randomise(table, design, id="id", seed="235 areas")
+    lottery = assignment.lottery
+    levels = lottery.draw_levels(assignment.seed.stream("assign"), 1)[0]
+    first = np.unique(lottery.membership, return_index=True)[1]
+    sets = lottery.cells().strata[first]
+    seats = np.unique(np.stack([sets, levels]), axis=1, return_counts=True)
+    assert seats[0].shape[1] == 47 * 5
+    assert (seats[1] == 1).all()
+    names = assignment.population.factor("area").levels
+    own = rate[np.array([int(name) for name in names])]
+    assert max(np.ptp(own[sets == k]) for k in range(47)) < 1.0
+    effects = kk.estimate_effects(
+        assignment,
+        {"id": table["id"], "y": (table["id"] % 11).tolist()},
+        "y",
+        contrasts=design.effects()["spillover"],
+    )
+    assert {effect.clusters for effect in effects} == {94}
+
+
 def test_redraws_redo_both_stages():
     lottery = lottery_of(*INSTANCES[0])
     codes = lottery.draw(Seed.of("both").stream("x"), 200)

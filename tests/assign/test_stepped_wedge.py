@@ -100,6 +100,25 @@ def test_a_period_beyond_the_last_is_refused():
         kk.SteppedWedge(4, cluster="town").started_by(5)
 
 
-def test_more_steps_than_arms_can_be_are_refused_before_they_are_named():
+@pytest.mark.parametrize("steps", [128, 10**30])
+def test_more_steps_than_arms_can_be_are_refused_before_they_are_named(steps):
     with pytest.raises(DesignError, match="at most 127 sequences"):
-        kk.SteppedWedge(10**30, cluster=None)
+        kk.SteppedWedge(steps, cluster=None)
+
+
+def test_clusters_that_began_before_or_never_will_are_recorded_and_not_drawn():
+    town = [f"t{i % 24:02d}" for i in range(96)]
+    law = [{"t03": "always", "t07": "never"}.get(name, "drawn") for name in town]
+    table = {"id": list(range(96)), "town": town, "law": law}
+    wedge = kk.SteppedWedge(kk.arms(always=0, March=1, May=1, never=0), cluster="town")
+    assignment = kk.randomise(table, kk.Fixed(wedge, column="law"), id="id", seed="wedge")
+    assert assignment.counts() == {"always": 4, "March": 44, "May": 44, "never": 4}
+    shares = assignment.lottery.shares()
+    np.testing.assert_array_equal(shares[[3, 7, 0]], [[1, 0, 0, 0], [0, 0, 0, 1], [0, 0.5, 0.5, 0]])
+    np.testing.assert_array_equal(wedge.treated_by(shares)[[3, 7, 0]], [[1, 1, 1], [0, 0, 0], [0, 0.5, 1]])
+    assert assignment.lottery.count() == 705_432
+    begun = kk.merge_arms(assignment, wedge.started_by(1))
+    assert begun.counts() == {"not yet": 48, "started": 48}
+    effect = kk.estimate_effects(begun, {"id": table["id"], "y": [(7 * i) % 13 for i in range(96)]}, "y")[0]
+    assert effect.n == {"not yet": 44, "started": 44}
+    assert "8 people who had no chance" in effect.notes[0]

@@ -81,3 +81,10 @@ def test_contradictions_are_refused(arguments, says):
 def test_arms_are_needed():
     with pytest.raises(DesignError, match="ThresholdBlocks needs arms"):
         kk.ThresholdBlocks("control", on="x")
+
+
+def test_blocks_larger_than_the_register_are_refused():
+    people = {"id": list(range(10)), "age": list(range(10))}
+    design = kk.ThresholdBlocks(kk.arms(control=1, coaching=1), on="age", min_size=40)
+    with pytest.raises(DesignError, match="40 or more cannot be made of 10 people"):
+        kk.randomise(people, design, id="id", seed="large")

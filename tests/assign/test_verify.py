@@ -93,3 +93,18 @@ def test_unreadable_registers_are_errors(drawn):
         kk.verify(drawn, {"id": REGISTER["id"]})
     with pytest.raises(DataError, match="missing for 1 person of 60"):
         kk.verify(drawn, changed("area", 0, None))
+
+
+def test_labels_in_the_place_of_codes_are_told_apart_from_a_change(drawn):
+    names = {area: f"label of {area}" for area in set(REGISTER["area"])}
+    result = kk.verify(drawn, {**REGISTER, "area": [names[area] for area in REGISTER["area"]]})
+    assert not result.verified
+    told = finding(result, "columns")["finding"]
+    assert told.startswith("'area' forms the same groups under other names for 60 people")
+    assert "label of" not in str(result)
+
+
+def test_the_verdict_says_what_differs(drawn):
+    assert str(kk.verify(drawn, REGISTER)).startswith("VERIFIED: the replay gives the same draw.")
+    fewer = {name: values[:-1] for name, values in REGISTER.items()}
+    assert kk.verify(drawn, fewer).verdict == "NOT VERIFIED. What differs: people."

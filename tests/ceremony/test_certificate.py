@@ -43,7 +43,7 @@ def test_the_revealed_text_tells_nobodys_arm(ceremony):
 
 def test_who_has_no_secret_reveals_nothing(ceremony):
     held = read(ceremony.certificate.published())
-    with pytest.raises(SeedError, match="not revealed in this certificate"):
+    with pytest.raises(SeedError, match="does not reveal the secret"):
         held.revealed()
     with pytest.raises(SeedError, match="not the one that was committed to"):
         held.revealed(bytes(range(1, 33)))

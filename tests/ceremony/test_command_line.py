@@ -183,3 +183,51 @@ def test_a_text_that_cannot_be_written(tmp_path):
         write_text("{}", tmp_path / "absent" / "commitment.json")
     with pytest.raises(FileError, match="cannot be read"):
         read_text(tmp_path)
+
+
+def test_another_encoding_and_capital_names_are_told(folder, capsys):
+    text = SEEKERS.to_csv(index=False).replace("Pori", "Jämsä")
+    (folder / "register.csv").write_bytes(text.encode("latin-1"))
+    assert commit(folder, "register.csv") == 2
+    assert "nor CSV in UTF-8" in capsys.readouterr().err
+    write(SEEKERS.rename(columns={"person_id": "PERSON_ID"}), folder / "register.csv")
+    assert commit(folder, "register.csv") == 2
+    assert "Did you mean 'PERSON_ID'?" in capsys.readouterr().err
+
+
+def test_what_is_drawn_can_be_compared_with_what_was_published(folder, capsys):
+    assert commit(folder, "register.csv") == 0
+    committed = kk.Commitment.from_json((folder / "commitment.json").read_bytes())
+    assert f"fingerprint {committed.fingerprint}" in capsys.readouterr().out
+    assert draw(folder, "register.csv", "--beacon", " ") == 2
+    assert "--beacon is empty" in capsys.readouterr().err
+    assert draw(folder, "register.csv", "--revealed", folder / "absent" / "revealed.json") == 2
+    assert not (folder / "drawn.parquet").exists()
+    capsys.readouterr()
+    assert draw(folder, "register.csv") == 0
+    assert f"commitment  {committed.fingerprint}" in capsys.readouterr().out
+    key = ("--key-file", folder / "key.bin")
+    assert run("verify", folder / "commitment.json", folder / "register.csv", *key) == 2
+    assert "This text is a commitment." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("design", "says"),
+    [
+        ({"kind": "complete", "arms": {"control": 1, "coach": 1}}, "Complete needs arms"),
+        ({"kind": "complet"}, "Did you mean 'complete'"),
+        ({"kind": "complete", "arms": {"kind": "arms", "items": [["control", "1/2"], ["coach", "1/2"]]}}, "wrong kind"),
+    ],
+)
+def test_a_design_in_another_form_is_told_the_form(folder, capsys, design, says):
+    (folder / "design.json").write_text(json.dumps(design), encoding="utf-8")
+    assert commit(folder, "register.csv") == 2
+    told = capsys.readouterr().err
+    assert says in told
+    assert '"items": [["control", "1", "2"]' in told
+
+
+def test_a_header_in_capitals_is_told(folder, capsys):
+    write(SEEKERS.rename(columns=str.upper), folder / "register.csv")
+    assert commit(folder, "register.csv") == 2
+    assert "Did you mean 'PERSON_ID'?" in capsys.readouterr().err

@@ -127,7 +127,7 @@ def test_no_proof_of_a_certificate_that_is_not_true(ceremony):
     ):
         with pytest.raises(PlanError, match=says):
             kk.proof(wrong, ceremony.table, "P-007", **kept)
-    with pytest.raises(SeedError, match="not revealed"):
+    with pytest.raises(SeedError, match="does not reveal"):
         kk.proof(kk.Certificate.from_json(ceremony.certificate.published()), ceremony.table, "P-007", **kept)
     with pytest.raises(PlanError, match="a proof is needed"):
         kk.check_proof("proof.json", ceremony.certificate)
@@ -166,3 +166,19 @@ def test_a_proof_whose_hashes_are_no_hexadecimal_digits_is_not_verified(ceremony
     made = kk.proof(ceremony.certificate, ceremony.table, "P-003", key=ceremony.key)
     found = kk.check_proof(replace(made, person="zz"), ceremony.certificate)
     assert {"register", "result"} <= {c.check for c in found.checks if not c.holds}
+
+
+def test_the_script_tells_what_it_needs(ceremony, tmp_path):
+    (tmp_path / "certificate.json").write_text(ceremony.certificate.published(), encoding="utf-8")
+    for arguments in ([], ["absent.json", "absent.json"], ["certificate.json", "certificate.json"]):
+        command = [sys.executable, str(SCRIPT), *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert done.stderr.startswith("Give a proof and the certificate of its draw")
+
+
+def test_the_verdict_speaks_of_the_record(ceremony):
+    mine = proof_of(ceremony, "P-007")
+    assert str(kk.check_proof(mine, ceremony.certificate)).startswith("VERIFIED: the record was in the register")
+    other = kk.check_proof(replace(mine, arm="another"), ceremony.certificate)
+    assert other.verdict == "NOT VERIFIED. What differs: proof, result."

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import kokeilu as kk
+from kokeilu.core.results import Estimates
 from kokeilu.estimate.spec import RandomisationTest
 from kokeilu.plan.run import analyse, enrol
 from kokeilu.report.context import Context, context_of
@@ -27,6 +28,9 @@ from kokeilu.report.summary import primary_findings
 @pytest.fixture(scope="module")
 def context(findings: Any) -> Context:
     return context_of(findings, language="en", least_cell=3)
+
+
+ON_SCALE = {"scale": "log ratio", "decimals": 2, "mean_decimals": 1, "value": 0.27, "low": -0.04, "high": 0.62}
 
 
 def line(**changes: Any) -> EffectLine:
@@ -71,6 +75,10 @@ def line(**changes: Any) -> EffectLine:
         ({"adjusted_p": 0.05}, "after correction for several questions by Holm, p\u00a0=\u00a00.050"),
         ({"unit": "days"}, "With usual service the average was 30.4 days."),
         ({"unit": ""}, "The average was 2.7 higher"),
+        (ON_SCALE, "The log ratio of coach to usual service was 0.27; at 0 they do not differ."),
+        (ON_SCALE, "Allowing for chance, the result fits a true log ratio anywhere from \u22120.04 to 0.62 (95%"),
+        (ON_SCALE, "With usual service the share was 30.4%."),
+        ({**ON_SCALE, "unit": "days"}, "With usual service the average was 30.4 days."),
         ({"value": None}, "Not shown: a group has fewer than 3 people with this outcome."),
     ],
 )
@@ -103,6 +111,23 @@ def test_registered_come_first_and_alone_are_adjusted(context: Context) -> None:
     kinds = [one.registered for one in lines]
     assert kinds == sorted(kinds, reverse=True)
     assert {one.adjusted_p is None for one in lines if not one.registered} == {True}
+
+
+def test_a_log_odds_ratio_is_not_told_in_the_unit_of_the_outcome(findings: Any) -> None:
+    run = findings.executed[0]
+    ratios = tuple(replace(e, scale="log odds ratio", value=0.123, error=0.05) for e in run.estimates)
+    again = replace(findings, executed=(replace(run, estimates=Estimates(ratios)), *findings.executed))
+    shown = context_of(again, language="en", least_cell=3)
+    first, plain = effect_lines(shown)[0], effect_lines(shown)[len(ratios)]
+    assert (first.value, first.error, first.decimals) == (0.123, 0.05, 3)
+    assert (first.scale, first.told_in, plain.told_in) == ("log odds ratio", "log odds ratio", "percentage points")
+    # The mean in the reference arm is the same share, to fewer places.
+    assert first.reference_mean == pytest.approx(plain.reference_mean, abs=0.1)
+    table = effects_table(shown, effect_lines(shown))
+    assert table.bodies[0].rows[0][0].endswith("(log odds ratio)")
+    assert any("logarithm" in note for note in table.notes)
+    picture = forest_picture(shown, effect_lines(shown))
+    assert picture is not None
 
 
 def test_two_analyses_of_one_comparison_are_told_apart(findings: Any) -> None:

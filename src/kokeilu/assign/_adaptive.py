@@ -195,7 +195,16 @@ class AdaptiveLottery:
 
     def cells(self) -> Cells:
         """Return waves (and their strata) as cells; seats are fixed in the first wave alone."""
-        return Cells(strata=self.strata, fixed=len(self.waves) == 1, names=(self.rule.wave, *self.rule.by))
+        one = len(self.waves) == 1
+        names = (self.rule.wave, *self.rule.by)
+        return Cells(strata=self.strata, fixed=one, names=names, waves=None if one else self._wave_codes)
+
+    @cached_property
+    def _wave_codes(self) -> Ints:
+        codes = np.zeros(self.n_units, dtype=np.int64)
+        for place, wave in enumerate(self.waves):
+            codes[wave.rows] = place
+        return frozen_array(codes)
 
     @property
     def _bound(self) -> int:

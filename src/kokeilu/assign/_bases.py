@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from kokeilu._checks import name_list
 from kokeilu.assign._by_stratum import arms_of
-from kokeilu.core.arms import Arms
+from kokeilu.core.arms import Arm, Arms
 from kokeilu.core.protocols import Mechanism
 from kokeilu.errors import DesignError
 
@@ -23,6 +25,9 @@ def named_arms(base: Mechanism, *, where: str) -> Arms:
     arms = getattr(base, "arms", None)
     if arms is None:
         raise DesignError(f"{where} needs to know the arms beforehand, and {type(base).__name__} does not state them.")
+    if isinstance(arms, tuple) and all(isinstance(arm, str) for arm in arms):
+        # The shares follow from the register, which is not here yet; names and order do not.
+        return Arms(tuple(Arm(name, Fraction(1, len(arms))) for name in arms))
     return arms_of(arms)
 
 

@@ -13,12 +13,13 @@ from kokeilu.assign._seated import SeatedLottery
 from kokeilu.assign.bernoulli import BernoulliLottery
 from kokeilu.assign.clustered import ClusteredLottery
 from kokeilu.core.population import frozen_array
-from kokeilu.core.protocols import Codes, Exchangeable, Floats, Ints, Lottery
+from kokeilu.core.protocols import Exchangeable, Floats, Ints, Lottery
 
 if TYPE_CHECKING:
+    from kokeilu.assign._picking import Pick
     from kokeilu.assign._screened import ScreenedLottery
 
-__all__ = ["INSIDE", "Inclusion", "arms_alike", "simulated"]
+__all__ = ["INSIDE", "Inclusion", "arms_alike", "simulated", "smoothed"]
 
 EXACT = 1e-12
 SWAPS = 8
@@ -29,14 +30,14 @@ INSIDE = Seed.of("kokeilu: chances under rerandomisation")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Inclusion:
-    """Each person's true probability of each arm under the restriction.
+    """Each person's probability of each arm under the restriction.
 
     Attributes
     ----------
     probabilities : float64 array, shape (n, arms)
     errors : float64 array, shape (n, arms)
-        Monte Carlo standard errors of the chances as simulated, before they are drawn to the large-sample formula; 0
-        where exact.
+        Monte Carlo standard errors of the chances as simulated, before they are drawn to the large-sample formula,
+        which makes the error of all of them together smaller; 0 where exact.
     promised : float64 array, shape (n, arms)
         The shares of the base.
     how : {"symmetry", "listing", "simulation"}
@@ -94,9 +95,8 @@ def simulated(lottery: ScreenedLottery, promised: Floats) -> Inclusion:
     stream = INSIDE.stream("inclusion")
     first, second = np.zeros_like(promised), np.zeros_like(promised)
     for row in range(draws):
-        codes = lottery.draw(stream.skip(row), 1)[0]
         # Deviations from the share are small, so their squares lose no digits.
-        gap = _smoothed(lottery, codes, stream.child("partners").skip(row)) - promised
+        gap = smoothed(lottery, lottery.pick(stream, row), stream.child("partners").skip(row)) - promised
         first += gap
         second += gap**2
     mean = first / draws
@@ -119,42 +119,49 @@ def simulated(lottery: ScreenedLottery, promised: Floats) -> Inclusion:
 
 def _drawn_strata(lottery: ScreenedLottery) -> tuple[Ints, Ints | None]:
     cells = lottery.cells()
-    strata: Ints = cells.strata if lottery.units is None else cells.strata[lottery.units]
+    units = lottery.tries.units
+    strata: Ints = cells.strata if units is None else cells.strata[units]
     return strata, cells.clusters
 
 
 def _formula(lottery: ScreenedLottery, promised: Floats) -> Floats:
     strata, clusters = _drawn_strata(lottery)
-    shares = promised if lottery.units is None else promised[lottery.units]
+    units = lottery.tries.units
+    shares = promised if units is None else promised[units]
     expected = expected_deviations(lottery.screen, shares, strata)
     people: Floats = expected if clusters is None else expected[clusters]
     return people
 
 
-def _smoothed(lottery: ScreenedLottery, codes: Codes, stream: Stream) -> Floats:
-    r"""Return an unbiased guess of every probability from one accepted draw, shape (n, arms).
+def smoothed(lottery: ScreenedLottery, drawn: Pick, stream: Stream) -> Floats:
+    r"""Return an unbiased guess of every probability from one draw, shape (n, arms).
 
-    Exchanging unit i with a random unit j of its stratum, where the result is accepted too, leaves the law as it is (a
-    Metropolis step), so E 1(z_i = k) = E[N_sk / n_s + refused_ij (1(z_i = k) - 1(z_j = k))]: only refused exchanges
-    carry noise.
+    Exchanging unit i with a random unit j of its stratum, where the result would have been picked too, leaves the law
+    as it is (a Metropolis step; for the best of K given the other tries), so
+    E 1(z_i = k) = E[N_sk / n_s + refused_ij (1(z_i = k) - 1(z_j = k))]: only refused exchanges carry noise.
     """
-    arms, screen = len(lottery.arms), lottery.screen
+    arms, screen, codes = len(lottery.arms), lottery.screen, drawn.codes
     held: Floats = (codes[:, None] == np.arange(arms)).astype(np.float64)
     if not isinstance(lottery.base, Exchangeable):
         return held
     strata, clusters = _drawn_strata(lottery)
-    units = lottery.drawn(codes[None])
-    held, arm = (held if lottery.units is None else held[lottery.units]), units[0].astype(np.int64)
+    units = lottery.tries.drawn(codes[None])
+    held = held if lottery.tries.units is None else held[lottery.tries.units]
+    arm = units[0].astype(np.int64)
     sizes = np.maximum(np.bincount(strata), 1)
     starts, order = np.searchsorted(np.sort(strata), np.arange(len(sizes))), np.argsort(strata, kind="stable")
     picks = stream.words(1, SWAPS * len(arm))[0].reshape(SWAPS, -1) % sizes[strata].astype(np.uint64)
-    sums, own, score = screen.sums(units)[0], np.arange(len(arm)), screen.scores
+    sums, score = screen.sums(units)[0], screen.scores
+    mine = score[arm, np.arange(len(arm))]
     counts = np.stack([np.bincount(strata, weights=column) for column in held.T], axis=1)
     guess = (counts / sizes[:, None])[strata]
     for pick in picks.astype(np.int64):
         other = order[starts[strata] + pick]
-        moved = score[arm[other], own] - score[arm, own] + score[arm, other] - score[arm[other], other]
-        refused = ~screen.within(sums + moved)
-        guess += refused[:, None] * (held - held[other]) / SWAPS
+        # Where both stand in one arm nothing is exchanged.
+        one = np.flatnonzero(arm != arm[other])
+        two = other[one]
+        moved = score[arm[two], one] - mine[one] + score[arm[one], two] - mine[two]
+        refused = ~drawn.wins(sums + moved)
+        guess[one] += refused[:, None] * (held[one] - held[two]) / SWAPS
     people: Floats = guess if clusters is None else guess[clusters]
     return people

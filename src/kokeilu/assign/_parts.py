@@ -7,14 +7,26 @@ from math import prod
 
 import numpy as np
 
+from kokeilu._kernels.streams import Stream
 from kokeilu.core.arms import Arm, Arms
 from kokeilu.core.lottery import all_assignments, cells_of
 from kokeilu.core.population import Factor, Ids, Population, frozen_array
-from kokeilu.core.protocols import Cells, Codes, Countable, Floats, Ints, Lottery
+from kokeilu.core.protocols import Cells, Codes, Countable, Floats, Ints, Lottery, Seating, SeatTables
 
-__all__ = ["LISTED", "count_product", "every_product", "join_cells", "part_of", "pooled"]
+__all__ = [
+    "LISTED",
+    "count_product",
+    "every_product",
+    "join_cells",
+    "join_seating",
+    "merged_seating",
+    "part_of",
+    "pooled",
+    "seated_by_law",
+]
 
 LISTED = 10**6
+TABLES = 4_096
 CHUNK_CELLS = 2**22
 
 
@@ -46,14 +58,18 @@ def join_cells(parts: Sequence[Lottery], places: Sequence[Ints], n_units: int) -
     """Return the cells of all parts, numbered on; where one part draws clusters, a person elsewhere is one alone."""
     cells = [cells_of(part) for part in parts]
     clustered = any(cell.clusters is not None for cell in cells)
-    strata, clusters = np.zeros((2, n_units), dtype=np.int64)
-    next_stratum = next_cluster = 0
+    linked = any(cell.waves is not None for cell in cells)
+    strata, clusters, waves = np.zeros((3, n_units), dtype=np.int64)
+    next_stratum = next_cluster = next_wave = 0
     for cell, rows in zip(cells, places, strict=True):
         strata[rows] = cell.strata + next_stratum
         next_stratum += int(cell.strata.max()) + 1
         own = np.arange(len(rows)) if cell.clusters is None else cell.clusters
         clusters[rows] = own + next_cluster
         next_cluster += int(own.max()) + 1
+        wave = np.zeros(len(rows), dtype=np.int64) if cell.waves is None else cell.waves
+        waves[rows] = wave + next_wave
+        next_wave += int(wave.max()) + 1
     return Cells(
         strata=frozen_array(strata),
         clusters=frozen_array(clusters) if clustered else None,
@@ -61,6 +77,7 @@ def join_cells(parts: Sequence[Lottery], places: Sequence[Ints], n_units: int) -
         names=cells[0].names,
         cluster_name=next((cell.cluster_name for cell in cells if cell.cluster_name), None),
         whole=all(cell.whole for cell in cells),
+        waves=frozen_array(waves) if linked else None,
     )
 
 
@@ -88,3 +105,65 @@ def every_product(parts: Sequence[Lottery], places: Sequence[Ints], n_units: int
 def _whole_list(part: Lottery) -> tuple[Codes, Floats]:
     chunks = list(all_assignments(part, LISTED) or ())
     return np.concatenate([codes for codes, _ in chunks]), np.concatenate([chances for _, chances in chunks])
+
+
+def seated_by_law(law: Codes, arms: int) -> Seating:
+    """Return the seating of people whose arm (codes, one each) is certain: a stratum for each arm."""
+    held, strata = np.unique(law, return_inverse=True)
+    seats = np.diag(np.bincount(strata))[:, : len(held)] @ np.eye(arms, dtype=np.int64)[held]
+    return Seating(
+        units=np.arange(len(law)),
+        strata=strata.astype(np.int64),
+        deal=lambda _stream, size: np.broadcast_to(seats, (size, *seats.shape)),
+        law=lambda: (seats[None], np.ones(1)),
+    )
+
+
+def merged_seating(inner: Seating | None, table: Ints) -> Seating | None:
+    """Return a seating with arms taken together by a table (K, new arms) of 0 and 1."""
+    if inner is None:
+        return None
+
+    def law() -> SeatTables | None:
+        found = inner.law()
+        return None if found is None else (found[0] @ table, found[1])
+
+    return Seating(
+        units=inner.units, strata=inner.strata, deal=lambda stream, size: inner.deal(stream, size) @ table, law=law
+    )
+
+
+def join_seating(
+    parts: Sequence[Seating | None], places: Sequence[Ints], children: Sequence[str], n_units: int
+) -> Seating | None:
+    """Return the seating of independent parts, numbered on; each deals by the child stream of its name, if any."""
+    whole = [part for part in parts if part is not None]
+    if len(whole) < len(parts):
+        return None
+    units = np.zeros(n_units, dtype=np.int64)
+    strata: list[Ints] = []
+    next_unit = next_stratum = 0
+    for part, rows in zip(whole, places, strict=True):
+        units[rows] = part.units + next_unit
+        strata.append(part.strata + next_stratum)
+        next_unit += len(part.strata)
+        next_stratum += int(part.strata.max(initial=-1)) + 1
+
+    def deal(stream: Stream, size: int) -> Ints:
+        own = [stream.child(child) if child else stream for child in children]
+        return np.concatenate([part.deal(place, size) for part, place in zip(whole, own, strict=True)], axis=1)
+
+    return Seating(units=units, strata=np.concatenate(strata), deal=deal, law=lambda: _joint_tables(whole))
+
+
+def _joint_tables(parts: Sequence[Seating]) -> SeatTables | None:
+    """Return the product of the parts' tables, None above 4,096 of them."""
+    tables, chances = np.zeros((1, 0, 0), dtype=np.int64), np.ones(1)
+    for part in parts:
+        own = part.law()
+        if own is None or len(own[1]) * len(chances) > TABLES:
+            return None
+        left, right = (grid.ravel() for grid in np.indices((len(chances), len(own[1]))))
+        tables = own[0][right] if not tables.size else np.concatenate([tables[left], own[0][right]], axis=1)
+        chances = chances[left] * own[1][right]
+    return tables, chances

@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 
 from kokeilu._checks import between
-from kokeilu._kernels.quick_seats import quick_seats
 from kokeilu._kernels.screen import Screen
 from kokeilu._kernels.streams import Stream
 from kokeilu.assign._chances import INSIDE, Inclusion, arms_alike, simulated
-from kokeilu.assign._seated import SeatedLottery
+from kokeilu.assign._picking import Pick, Picking
+from kokeilu.assign._tries import Tries
 from kokeilu.core.arms import Arms
 from kokeilu.core.lottery import cells_of, shares_of
 from kokeilu.core.population import frozen_array
@@ -24,35 +24,35 @@ __all__ = ["ScreenedLottery"]
 
 LISTED = 200_000
 LISTED_CELLS = 2**22
-BATCH_CELLS = 2**18
-QUICK_STRATUM = 64
 PAIR_UNITS = 500
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ScreenedLottery:
-    """A lottery that is drawn until a screen accepts; see :class:`kokeilu.Rerandomised`.
+    """A lottery of which one try of several is picked; see :class:`kokeilu.Rerandomised`.
 
     Draw r of a stream reads the child "draw r" (r counted from the stream's own beginning): try t is row t of it, and
-    the first accepted try is the draw.
+    the rule picks one of its tries as the draw.
 
     Attributes
     ----------
-    base : Lottery
-    screen : Screen
-    units : int64 array or None
-        The first person of each cluster, where clusters are drawn.
-    accept : float
-        Probability of acceptance in theory.
-    tries : int
-        Most tries for one draw.
+    tries : Tries
+        The draws of the base, and the screen that measures them.
+    rule : Picking
     """
 
-    base: Lottery
-    screen: Screen
-    units: Ints | None
-    accept: float
-    tries: int
+    tries: Tries
+    rule: Picking
+
+    @property
+    def base(self) -> Lottery:
+        """The lottery that is drawn again."""
+        return self.tries.base
+
+    @property
+    def screen(self) -> Screen:
+        """What measures the distance of the arms."""
+        return self.tries.screen
 
     @property
     def arms(self) -> Arms:
@@ -65,60 +65,35 @@ class ScreenedLottery:
         return self.base.n_units
 
     def draw(self, stream: Stream, size: int) -> Codes:
-        """Return accepted draws, shape (size, n)."""
+        """Return draws that were picked, shape (size, n)."""
         codes = np.empty((size, self.n_units), dtype=np.int8)
         for row in range(size):
-            codes[row] = self._first_accepted(_own_stream(stream, row))[1]
+            codes[row] = self.rule.pick(self.tries, _own_stream(stream, row))[1]
         return codes
+
+    def pick(self, stream: Stream, row: int) -> Pick:
+        """Return one draw with what would have been picked in its place."""
+        return self.rule.picked(self.tries, _own_stream(stream, row))
 
     def accepted_tries(self, stream: Stream, size: int) -> Ints:
-        """Return the number of the accepted try of each draw, counted from 0, shape (size,): for the certificate."""
-        return np.array([self._first_accepted(_own_stream(stream, row))[0] for row in range(size)], dtype=np.int64)
-
-    def _first_accepted(self, stream: Stream) -> tuple[int, Codes]:
-        step = max(1, min(round(1.5 / self.accept), BATCH_CELLS // self.n_units))
-        for start in range(0, self.tries, step):
-            codes = self._try(stream.skip(start), min(step, self.tries - start))
-            good = self.screen.accepts(self.drawn(codes))
-            if good.any():
-                first = int(good.argmax())
-                return start + first, codes[first]
-        raise DesignError(
-            f"no balanced draw among {self.tries:,} tries. Accept more (accept=, now 1 in {1 / self.accept:,.4g}), "
-            "balance fewer covariates, or allow more tries=."
-        )
-
-    def drawn(self, codes: Codes) -> Codes:
-        """Return the codes of what is drawn: people, or one for each cluster."""
-        return codes if self.units is None else codes[:, self.units]
-
-    def _try(self, stream: Stream, size: int) -> Codes:
-        """Draw the base; seats in large strata by short keys, which the many tries make worth while."""
-        base = self.base
-        if not isinstance(base, SeatedLottery) or base.n_units < QUICK_STRATUM * len(base.sizes):
-            return base.draw(stream, size)
-        seats = base.seats(stream, size)
-        if len(base.sizes) == 1:
-            return quick_seats(base.n_units, seats[:, 0], stream.child("stratum 0"))
-        codes = np.empty((size, base.n_units), dtype=np.int8)
-        for stratum, people in enumerate(self._members):
-            codes[:, people] = quick_seats(len(people), seats[:, stratum], stream.child(f"stratum {stratum}"))
-        return codes
-
-    @cached_property
-    def _members(self) -> list[Ints]:
-        strata = cells_of(self.base).strata
-        return [np.flatnonzero(strata == s) for s in range(int(strata.max()) + 1)]
+        """Return the number of the try that each draw is, counted from 0, shape (size,): for the certificate."""
+        numbers = [self.rule.pick(self.tries, _own_stream(stream, row))[0] for row in range(size)]
+        return np.array(numbers, dtype=np.int64)
 
     def shares(self) -> Floats:
-        """Return the true probabilities under the restriction, shape (n, arms).
+        """Return the probabilities under the restriction, shape (n, arms).
 
-        Exact by symmetry or by listing all draws; otherwise simulated from a fixed stream, see :meth:`inclusion`.
+        Exact by symmetry or by listing all draws. Otherwise they are simulated from a fixed stream and drawn towards
+        what a second-order formula for large samples gives, as far as noise explains their distance: an estimate, whose
+        Monte Carlo error :meth:`inclusion` states.
         """
         return self.inclusion().probabilities
 
     def inclusion(self) -> Inclusion:
-        """Return each person's true probability of each arm, its Monte Carlo error, and how it was found."""
+        """Return each person's probability of each arm, its Monte Carlo error, and how it was found.
+
+        ``how`` is "symmetry" and "listing" where it is exact, "simulation" where it is an estimate.
+        """
         return self._inclusion
 
     @cached_property
@@ -179,31 +154,25 @@ class ScreenedLottery:
 
     @cached_property
     def _listed(self) -> tuple[Codes, Floats] | None:
-        """Every accepted assignment with its probability, where the base can be listed."""
+        """Every assignment that can be picked with its probability, where the base can be listed."""
         if not isinstance(self.base, Countable):
             return None
         count = self.base.count()
         if count is None or count > LISTED or count * self.n_units > LISTED_CELLS:
             return None
-        kept, weights = [], []
-        for codes, chances in self.base.every():
-            good = self.screen.accepts(self.drawn(codes)) & (chances > 0)
-            kept.append(codes[good])
-            weights.append(chances[good])
-        chance = np.concatenate(weights)
-        if not len(chance):
-            raise DesignError(
-                f"none of the {count:,} possible assignments is balanced enough. Accept more (accept=), or balance "
-                "fewer covariates."
-            )
-        return np.concatenate(kept), chance / chance.sum()
+        parts = [(codes, chances, self.tries.distances(codes)) for codes, chances in self.base.every()]
+        codes, chances, distances = (np.concatenate(column) for column in zip(*parts, strict=True))
+        likely = chances > 0
+        law = self.rule.law(self.screen, distances[likely], chances[likely])
+        kept = np.flatnonzero(likely)[law > 0]
+        return codes[kept], law[law > 0]
 
     def count(self) -> int | None:
-        """Return the number of accepted assignments, None where the base cannot be listed."""
+        """Return the number of assignments that can be picked, None where the base cannot be listed."""
         return None if self._listed is None else len(self._listed[0])
 
     def every(self) -> Iterator[tuple[Codes, Floats]]:
-        """Yield every accepted assignment with its probability."""
+        """Yield every assignment that can be picked with its probability."""
         if self._listed is None:
             raise DesignError("this lottery has too many assignments to list.")
         yield self._listed
@@ -212,26 +181,34 @@ class ScreenedLottery:
         """Say why an allocation is not one that this lottery can give; None where it is."""
         check = getattr(self.base, "problem", None)
         trouble: str | None = check(codes) if check else None
-        if trouble or self.screen.accepts(self.drawn(codes[None]))[0]:
-            return trouble
-        found = self.screen.distances(self.screen.sums(self.drawn(codes[None])))[0]
-        worst = int((found / self.screen.thresholds).argmax())
-        return (
-            f"the Mahalanobis distance of the covariates is {found[worst]:.4g}, and draws above "
-            f"{self.screen.thresholds[worst]:.4g} are not accepted"
-        )
+        return trouble or self.rule.problem(self.screen, self.tries.distances(codes[None])[0])
 
     def check(self, equal_chance: bool) -> None:
         """Raise DesignError where no draw is acceptable, or chances are not equal and must be."""
+        # Listing raises where no draw is acceptable.
         listed = self._listed
-        if not equal_chance or self._inclusion.equal_chance:
-            return
+        if equal_chance and not self._inclusion.equal_chance:
+            raise DesignError(
+                f"under this restriction a person's probability is {self._off_by(listed)}, and equal_chance=True. "
+                "Equal chances are certain with arms of equal shares, or without rerandomisation."
+            )
+
+    def _off_by(self, listed: tuple[Codes, Floats] | None) -> str:
         gap, error = self._inclusion.largest_deviation
-        how = f"over the {len(listed[0]):,} accepted draws" if listed else f"simulated, Monte Carlo error {error:.2g}"
-        raise DesignError(
-            f"under this restriction a person's probability is off the promised share by up to {gap:.2g} ({how}), and "
-            "equal_chance=True. Equal chances are certain with arms of equal shares, or without rerandomisation."
+        exactly = f"over the {len(listed[0]):,} {self.rule.listed} draws" if listed else ""
+        how = exactly or f"simulated, Monte Carlo error {error:.2g}"
+        return f"off the promised share by up to {gap:.2g} ({how})"
+
+    def cautions(self) -> tuple[str, ...]:
+        """Say that chances are no longer the shares of the base, where that is so or cannot be ruled out."""
+        if self._inclusion.equal_chance:
+            return ()
+        note = (
+            "the arms have unequal shares, and drawing again moved people's chances: under this restriction a person's "
+            f"probability is {self._off_by(self._listed)}. Estimates weight people by the chances as they are; "
+            "equal_chance=True would refuse."
         )
+        return (note,)
 
 
 def _own_stream(stream: Stream, row: int) -> Stream:

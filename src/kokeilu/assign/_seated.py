@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 
 from kokeilu._checks import count_of
-from kokeilu._kernels.seat_law import seat_law
+from kokeilu._kernels.seat_law import SeatMoments, seat_law
 from kokeilu._kernels.seats import leftover_seats, seat_targets
 from kokeilu._kernels.shuffle import seat_people
 from kokeilu._kernels.streams import Stream
+from kokeilu.assign._pair_law import balanced_moments, independent_moments, seated_law
 from kokeilu.core.arms import Arms
+from kokeilu.core.pairs import PairLaw
 from kokeilu.core.population import frozen_array
-from kokeilu.core.protocols import Cells, Codes, Floats, Ints
+from kokeilu.core.protocols import Cells, Codes, Floats, Ints, Seating, SeatTables
 from kokeilu.errors import DesignError
 
 __all__ = ["LEFTOVERS", "SeatedLottery", "share_table"]
@@ -87,6 +89,25 @@ class SeatedLottery:
     def cells(self) -> Cells:
         """Return the strata as cells."""
         return Cells(strata=self.strata, fixed=True, names=self.names)
+
+    def seating(self) -> Seating:
+        """Return the seats of each stratum: given them its units are shuffled."""
+        return Seating(units=np.arange(self.n_units), strata=self.strata, deal=self.seats, law=self._seat_tables)
+
+    def _seat_tables(self) -> SeatTables | None:
+        return None if self._law is None else (self._law[0], np.array([float(chance) for chance in self._law[1]]))
+
+    def pair_law(self) -> PairLaw | None:
+        """Return the probabilities of pairs; None where the law of the leftover seats is too costly."""
+        floors, fractions, unit = self._targets
+        rule = "balanced" if self.leftovers == "balanced" else "stratum"
+        return seated_law(self.strata, floors, fractions, unit, rule=rule, own=self._leftover_moments)
+
+    def _leftover_moments(self) -> SeatMoments | None:
+        """Second moments of the leftover seats."""
+        _, fractions, unit = self._targets
+        moments = balanced_moments if self.leftovers == "balanced" else independent_moments
+        return moments(fractions, unit)
 
     @cached_property
     def _law(self) -> tuple[Ints, list[Fraction]] | None:
@@ -161,8 +182,12 @@ def _all_arrangements(counts: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.in
     if last == 0:
         return np.zeros((1, n), dtype=np.int8)
     rest = _all_arrangements(counts[:-1])
-    out = np.full((comb(n, counts[last]) * len(rest), n), last, dtype=np.int8)
-    for i, taken in enumerate(combinations(range(n), counts[last])):
-        others = np.setdiff1d(np.arange(n), taken)
-        out[i * len(rest) : (i + 1) * len(rest), others] = rest
-    return out
+    size = comb(n, counts[last]), counts[last]
+    picks = np.array(list(combinations(range(n), counts[last])), dtype=np.int64).reshape(size)
+    ways = np.arange(len(picks))
+    free = np.ones((len(picks), n), dtype=bool)
+    free[ways[:, None], picks] = False
+    others = np.nonzero(free)[1].reshape(len(picks), 1, n - counts[last])
+    out = np.full((len(picks), len(rest), n), last, dtype=np.int8)
+    out[ways[:, None, None], np.arange(len(rest))[:, None], others] = rest
+    return out.reshape(len(picks) * len(rest), n)

@@ -43,7 +43,9 @@ class Adaptive:
 
     Redraws replay the whole rule, wave by wave, with outcomes that no arm has changed, so a randomisation test of no
     effect is valid; ``assignment.lottery.with_outcomes(...)`` puts in what another sharp hypothesis implies. Effects
-    are means of differences *within* waves: pooled over waves without weights, the mean of an arm is biased.
+    are means of differences *within* waves: pooled over waves, a change of the outcome from wave to wave would look
+    like an effect. So :func:`kokeilu.estimate_effects` needs two people or more of either arm in every wave, and is
+    sure of them only where the floor gives as many; else it refuses, and the randomisation test is what is left.
 
     A float design: probabilities come from a quadrature and are rounded to billionths before they become whole parts,
     so another machine gets the same seats unless a probability lies within about 1e-12 of such a limit.
@@ -61,7 +63,8 @@ class Adaptive:
         For "tempered": the part that is split evenly.
     floor : share
         Least share of each arm in later waves; a whole number of parts of the grid. With floor 0 an arm may be
-        dropped, and is then not compared in that wave.
+        dropped, and no effect of it can then be estimated with an interval. State at least 2 / (people in the smallest
+        wave); 1/10 is usual.
     grid : int
         Shares are whole parts of 1 / grid.
     by : str or sequence of str
@@ -107,6 +110,11 @@ class Adaptive:
             )
         if self.grid > 10**6:
             raise DesignError("grid must be at most 1,000,000.")
+
+    @property
+    def keyed_by(self) -> tuple[str, ...]:
+        """The wave, whose name is part of its stream and tells its turn."""
+        return (self.wave,)
 
     def columns(self) -> tuple[str, ...]:
         """Return the columns of strata, wave and outcome."""

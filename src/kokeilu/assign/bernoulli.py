@@ -15,6 +15,7 @@ from kokeilu._kernels.streams import Stream, below
 from kokeilu.assign._by_stratum import ArmsByStratum, describe_arms, keyed_arms, pooled_arms, shares_for
 from kokeilu.assign._seated import share_table
 from kokeilu.core.arms import Arms
+from kokeilu.core.pairs import PairLaw, independent_law
 from kokeilu.core.population import Population
 from kokeilu.core.protocols import Cells, Codes, Floats, Ints, Lottery
 from kokeilu.core.registry import register
@@ -125,6 +126,10 @@ class BernoulliLottery:
     def cells(self) -> Cells:
         """Return the strata that decide the shares."""
         return Cells(strata=self.strata, fixed=False, names=self.names)
+
+    def pair_law(self) -> PairLaw:
+        """Return the probabilities of pairs: products."""
+        return independent_law(self.shares())
 
     def count(self) -> int | None:
         """Return the number of assignments that can occur, None above 62 people."""

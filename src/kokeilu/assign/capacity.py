@@ -17,11 +17,11 @@ from kokeilu.assign._seated import SeatedLottery
 from kokeilu.core.arms import Arm, Arms
 from kokeilu.core.levels import level_text
 from kokeilu.core.population import Population, frozen_array
-from kokeilu.core.protocols import Ints
+from kokeilu.core.protocols import Floats, Ints
 from kokeilu.core.registry import register
 from kokeilu.errors import DataError, DesignError
 
-__all__ = ["CapacityDraw", "CapacityLottery", "places_of"]
+__all__ = ["OFFERED", "CapacityDraw", "CapacityLottery", "places_of"]
 
 Places: TypeAlias = "int | str | tuple[tuple[Key, int], ...]"
 Priority: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
@@ -41,7 +41,8 @@ class CapacityLottery:
     the group between m / g (m places left for g people). A list with fewer people than places offers to everybody.
 
     The arms are the *first* offers, which the lottery alone decides; :func:`kokeilu.offers` goes on down the list
-    where people decline. Ranks are kept: ``assignment.lottery.ranks(stream, size)``.
+    where people decline, and tells the ranks. Within :class:`kokeilu.Clustered` a place is that of a whole cluster: a
+    household of five takes one, like a household of one.
 
     Parameters
     ----------
@@ -107,11 +108,14 @@ class CapacityLottery:
         of_cell = np.array([own[pair[: len(self.by)]] for pair in pairs], dtype=np.int64)
         turns = [self._turn(pair[len(self.by) :]) for pair in pairs]
         self._check_levels(turns, np.bincount(cells, minlength=len(pairs)))
+        places = places_of(cast(Places, self.places), population.numbers, lists, labels)
+        if not places.any():
+            raise DesignError("there are no places on any list, so there is nothing to draw. State the places.")
         return CapacityDraw.of(
             cells=cells,
             list_of_cell=of_cell,
             turns=turns,
-            places=places_of(cast(Places, self.places), population, lists, labels),
+            places=places,
             labels=labels,
             arm_names=self.arms,
             names=self.columns(),
@@ -193,12 +197,12 @@ def _stated_priority(priority: object) -> Priority:
     return tuple(zip(columns, orders, strict=True))
 
 
-def places_of(places: Places, population: Population, lists: Ints, labels: tuple[Key, ...]) -> Ints:
+def places_of(places: Places, numbers: Mapping[str, Floats], lists: Ints, labels: tuple[Key, ...]) -> Ints:
     """Return the number of places on each list, shape (lists,)."""
     if isinstance(places, int):
         return np.full(len(labels), places, dtype=np.int64)
     if isinstance(places, str):
-        return _places_in_column(places, population, lists, len(labels))
+        return _places_in_column(places, numbers, lists, len(labels))
     stated = dict(places)
     lost = [label for label in labels if label not in stated]
     if lost:
@@ -212,10 +216,10 @@ def places_of(places: Places, population: Population, lists: Ints, labels: tuple
     return np.array([stated[label] for label in labels], dtype=np.int64)
 
 
-def _places_in_column(name: str, population: Population, lists: Ints, n_lists: int) -> Ints:
-    if name not in population.numbers:
+def _places_in_column(name: str, numbers: Mapping[str, Floats], lists: Ints, n_lists: int) -> Ints:
+    if name not in numbers:
         raise DesignError(f"the column {name!r} must hold the number of places; it holds text.")
-    values = population.numbers[name]
+    values = numbers[name]
     if ((values != np.floor(values)) | (values < 0) | (values > MOST_PLACES)).any():
         raise DataError(f"the column {name!r} must hold whole numbers of places, 0 or more.")
     places = np.zeros(n_lists, dtype=np.int64)

@@ -11,9 +11,10 @@ import numpy as np
 from kokeilu._checks import choice, count_of, name_list
 from kokeilu._kernels.streams import Stream
 from kokeilu.core.arms import Arms
-from kokeilu.core.lottery import cells_of, shares_of
+from kokeilu.core.lottery import cells_of, seating_of, shares_of
+from kokeilu.core.pairs import PairLaw, clustered_law, pair_law_of
 from kokeilu.core.population import CLUSTER_SIZE, Factor, Population, first_members
-from kokeilu.core.protocols import Cells, Codes, Countable, Floats, Ints, Lottery, Mechanism
+from kokeilu.core.protocols import Cells, Codes, Countable, Floats, Ints, Lottery, Mechanism, Seating
 from kokeilu.core.register import covariates_of
 from kokeilu.core.registry import encode, register
 from kokeilu.errors import DesignError
@@ -80,6 +81,12 @@ class Clustered:
     def arms(self) -> Any:
         """The arms of the base."""
         return getattr(self.base, "arms")  # noqa: B009
+
+    @property
+    def ordered(self) -> tuple[str, ...]:
+        """Columns whose order of levels settles ties: strata that straddling clusters may take, matched clusters."""
+        strata = self.base.columns() if self.straddling == "largest" else ()
+        return (*strata, self.by) if covariates_of(self.base) else strata
 
     def columns(self) -> tuple[str, ...]:
         """Return the cluster column and those of the base."""
@@ -179,7 +186,18 @@ class ClusteredLottery:
             names=inner.names,
             cluster_name=inner.cluster_name or self.name,
             whole=inner.whole,
+            waves=None if inner.waves is None else inner.waves[self.membership],
         )
+
+    def seating(self) -> Seating | None:
+        """Return the seats of the clusters."""
+        inner = seating_of(self.base)
+        return None if inner is None else replace(inner, units=inner.units[self.membership])
+
+    def pair_law(self) -> PairLaw | None:
+        """Return the probabilities of pairs of clusters; people of one cluster are one unit."""
+        base = pair_law_of(self.base)
+        return None if base is None else clustered_law(base, self.membership)
 
     def count(self) -> int | None:
         """Return the number of assignments of clusters."""

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import product
+from itertools import combinations, product
 from math import prod
 
 import numpy as np
 
 from kokeilu._checks import choice, name_list, plain_text, unknown_name
-from kokeilu._kernels.seat_law import seat_law
+from kokeilu._kernels.seat_law import SeatMoments, seat_law
 from kokeilu._kernels.seats import leftover_seats
 from kokeilu._kernels.streams import Stream
 from kokeilu.assign._seated import LAW_LEAVES, LEFTOVERS, SeatedLottery
@@ -76,7 +76,8 @@ class Factorial:
     compares the levels of a factor at each combination of the others. For main effects take the other factors
     together: ``estimate_effects(merge_arms(assignment, design.factor("coach")), ...)`` is the difference in means
     between the levels of one factor, averaged over the others as they were drawn. Its variance is conservative: the
-    spread that the other factors cause stays in it (Dasgupta, Pillai & Rubin 2015, "Causal inference from 2^K
+    spread that the other factors cause stays in it; ``ArmContrasts(design.effects())`` keeps the arms apart, and has
+    interactions (Dasgupta, Pillai & Rubin 2015, "Causal inference from 2^K
     factorial designs by using potential outcomes", JRSS B 77, 727-753).
 
     Examples
@@ -178,6 +179,52 @@ class Factorial:
                 effects.append(MainEffect(factor=name, level=level, reference=levels.reference, weights=weights))
         return tuple(effects)
 
+    def effects(self, order: int = 2) -> dict[tuple[str, str], tuple[dict[str, Fraction], dict[str, Fraction]]]:
+        """Return named contrasts for :class:`kokeilu.ArmContrasts`: main effects, and with `order` 2 interactions.
+
+        A main effect compares a level with the first level of its factor, averaged over the other factors as they were
+        drawn. An interaction is the effect of a level of one factor at a level of another, less that effect at the
+        other's first level.
+
+        Raises
+        ------
+        DesignError
+            For an order other than 1 or 2.
+        """
+        if order not in (1, 2):
+            raise DesignError("order must be 1 (main effects) or 2 (and interactions of two factors).")
+        found = {}
+        for place, (name, levels) in enumerate(self.factors):
+            base = self._mean({place: levels.reference})
+            for level in levels.names[1:]:
+                found[f"{name}={level}", f"{name}={levels.reference}"] = self._mean({place: level}), base
+        pairs = combinations(range(len(self.factors)), 2) if order == 2 else ()
+        for one, two in pairs:
+            (name, levels), (other, others) = self.factors[one], self.factors[two]
+            for level, at in product(levels.names[1:], others.names[1:]):
+                sides = [
+                    (f"{name}={level} at {other}={where}", self._step(one, level, two, where))
+                    for where in (at, others.reference)
+                ]
+                found[sides[0][0], sides[1][0]] = sides[0][1], sides[1][1]
+        return found
+
+    def _mean(self, fixed: Mapping[int, str]) -> dict[str, Fraction]:
+        """Weights of the mean over the arms that have the given levels, the other factors as they were drawn."""
+        weights = {}
+        for row in self._combinations():
+            if all(row[place].name == level for place, level in fixed.items()):
+                label = self._label(tuple(arm.name for arm in row))
+                others = (arm.share for place, arm in enumerate(row) if place not in fixed)
+                weights[label] = prod(others, start=Fraction(1))
+        return weights
+
+    def _step(self, factor: int, level: str, other: int, at: str) -> dict[str, Fraction]:
+        """Weights of the effect of a level at a level of another factor."""
+        first = self.factors[factor][1].reference
+        less = {arm: -weight for arm, weight in self._mean({factor: first, other: at}).items()}
+        return {**self._mean({factor: level, other: at}), **less}
+
     def describe(self) -> str:
         """Say the rule in one sentence."""
         crossed = " × ".join(f"{name} ({value.describe()})" for name, value in self.factors)
@@ -226,6 +273,15 @@ class CrossedLottery(SeatedLottery):
             merged[key] = merged.get(key, Fraction(0)) + chance
         extra = np.array(list(merged), dtype=np.int64)[:, None, :]
         return floors + extra, list(merged.values())
+
+    def _leftover_moments(self) -> SeatMoments | None:
+        floors, fractions, _ = self._targets
+        if self._law is None:
+            return None
+        extra = (self._law[0] - floors)[:, 0].astype(np.float64)
+        own = np.einsum("t,ta,tb->ab", [float(chance) for chance in self._law[1]], extra, extra)
+        nowhere = np.full((1, 1, *own.shape), np.nan)
+        return SeatMoments(np.array([0 if fractions.any() else -1], dtype=np.int64), own[None], nowhere)
 
     def problem(self, codes: Codes) -> str | None:
         """Say why an allocation is not one that this lottery can give; None where it is."""

@@ -12,12 +12,13 @@ import numpy as np
 from kokeilu._checks import count_of
 from kokeilu._kernels.streams import Stream
 from kokeilu.assign._bases import arm_position, base_of, named_arms, one_column
-from kokeilu.assign._parts import CHUNK_CELLS, part_of
+from kokeilu.assign._parts import CHUNK_CELLS, join_seating, part_of, seated_by_law
 from kokeilu.core.arms import Arms
 from kokeilu.core.levels import level_text
-from kokeilu.core.lottery import cells_of, shares_of
+from kokeilu.core.lottery import cells_of, seating_of, shares_of
+from kokeilu.core.pairs import PairLaw, independent_law, joined_law, pair_law_of
 from kokeilu.core.population import Population, frozen_array
-from kokeilu.core.protocols import Cells, Codes, Countable, Floats, Ints, Lottery, Mechanism
+from kokeilu.core.protocols import Cells, Codes, Countable, Floats, Ints, Lottery, Mechanism, Seating
 from kokeilu.core.register import covariates_of
 from kokeilu.core.registry import register
 from kokeilu.errors import DesignError
@@ -25,6 +26,7 @@ from kokeilu.errors import DesignError
 __all__ = ["Fixed"]
 
 DRAWN = ("drawn",)
+BY_LOT = -1
 
 
 @register("fixed")
@@ -43,8 +45,9 @@ class Fixed:
         The rule by which the others are drawn.
     column : str
         The column that holds the name of a fixed arm, and "drawn" for those who are drawn.
-    values : mapping of value to arm, optional
-        Where the column has other words, such as ``{"must": "coaching", "must not": "control"}``.
+    values : mapping of value to arm or "drawn", optional
+        Where the column has other words, such as ``{"must": "coaching", "must not": "control"}``; a word for those who
+        are drawn is given as "drawn": ``{"may": "drawn"}``.
 
     Raises
     ------
@@ -70,7 +73,8 @@ class Fixed:
         pairs = tuple(self.values.items()) if isinstance(self.values, Mapping) else self.values
         if not isinstance(pairs, tuple) or not all(isinstance(p, tuple) and len(p) == 2 for p in pairs):
             raise DesignError("values must be a mapping such as {'must': 'coaching', 'must not': 'control'}.")
-        stated = {level_text(value): arm_position(arm, arms) for value, arm in pairs}
+        by_lot = (BY_LOT, *(word for word in DRAWN if word not in arms.names))
+        stated = {level_text(value): BY_LOT if arm in by_lot else arm_position(arm, arms) for value, arm in pairs}
         if set(stated) & set(DRAWN):
             raise DesignError("'drawn' means that a person is drawn, and cannot stand for an arm.")
         values = stated or {name: code for code, name in enumerate(arms.names)}
@@ -102,19 +106,20 @@ class Fixed:
     def bind(self, population: Population) -> Lottery:
         """Bind to a population."""
         factor = population.factor(self.column)
-        drawn = np.array([level in DRAWN for level in factor.levels])[factor.codes]
-        if not drawn.any():
-            raise DesignError(f"{self.column!r} fixes the arm of everybody, so there is nobody to draw.")
-        base = self.base.bind(part_of(population, np.flatnonzero(drawn)))
-        place = {**dict(self.values), **dict.fromkeys(DRAWN, -1)}
+        place = {**dict(self.values), **dict.fromkeys(DRAWN, BY_LOT)}
+        drawn = np.array([place.get(level) == BY_LOT for level in factor.levels])[factor.codes]
         lost = np.array([level not in place for level in factor.levels])
         if lost.any():
             people = int(lost[factor.codes].sum())
             raise DesignError(
                 f"{self.column!r} holds {count_of(int(lost.sum()), 'value')} ({count_of(people, 'person')}) that "
                 f"{'stands' if lost.sum() == 1 else 'stand'} for no arm of the design. Known are "
-                f"{', '.join(repr(value) for value, _ in self.values)}, and 'drawn' for those who are drawn."
+                f"{', '.join(repr(value) for value, _ in self.values)}, and 'drawn' for those who are drawn; give "
+                "other words as values={'must': 'coaching', 'may': 'drawn'}."
             )
+        if not drawn.any():
+            raise DesignError(f"{self.column!r} fixes the arm of everybody, so there is nobody to draw.")
+        base = self.base.bind(part_of(population, np.flatnonzero(drawn)))
         codes = np.array([place[level] for level in factor.levels], dtype=np.int8)[factor.codes]
         return FixedLottery(base=base, law=frozen_array(codes), name=self.column)
 
@@ -166,11 +171,29 @@ class FixedLottery:
         inner = cells_of(self.base)
         strata = int(inner.strata.max()) + 1 + np.maximum(self.law, 0).astype(np.int64)
         strata[self.drawn] = inner.strata
+        if inner.waves is not None:
+            waves = np.full(self.n_units, int(inner.waves.max()) + 1)
+            waves[self.drawn] = inner.waves
+            inner = replace(inner, waves=frozen_array(waves))
         if inner.clusters is None:
             return replace(inner, strata=frozen_array(strata))
         clusters = int(inner.clusters.max()) + 1 + np.arange(self.n_units)
         clusters[self.drawn] = inner.clusters
         return replace(inner, strata=frozen_array(strata), clusters=frozen_array(_consecutive(clusters)))
+
+    def seating(self) -> Seating | None:
+        """Return the seats of the drawn; the fixed stand in strata of their own, one for each arm."""
+        fixed = np.flatnonzero(self.law >= 0)
+        parts = (seating_of(self.base), seated_by_law(self.law[fixed], len(self.arms)))
+        return join_seating(parts, (self.drawn, fixed), ("", ""), self.n_units)
+
+    def pair_law(self) -> PairLaw | None:
+        """Return the probabilities of pairs: the fixed are independent of everybody."""
+        base, fixed = pair_law_of(self.base), np.flatnonzero(self.law >= 0)
+        if base is None or len(fixed) == 0:
+            return base
+        alone = independent_law(np.eye(len(self.arms))[self.law[fixed]])
+        return joined_law((base, alone), (self.drawn, fixed), self.n_units)
 
     def count(self) -> int | None:
         """Return the number of assignments of the drawn."""

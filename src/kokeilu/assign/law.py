@@ -170,8 +170,8 @@ class Law(Rows):
         ]
 
     def __str__(self) -> str:
-        pairs = "exact" if self.pair_error == 0 else f"standard error at most {self.pair_error:.2g}"
-        return "\n".join([text_table(self.rows()), self.sentence, f"{self._number()} Pairs: {pairs}."])
+        pairs = "exact" if self.pair_error == 0 else f"known to a standard error of at most {self.pair_error:.2g}"
+        return "\n".join([text_table(self.rows()), self.sentence, f"{self._number()} Chances of two people: {pairs}."])
 
     def _number(self) -> str:
         if self.allocations is not None and self.allocations < 10**15:

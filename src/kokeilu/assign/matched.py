@@ -93,6 +93,11 @@ class MatchedTuples:
             raise DesignError("MatchedTuples needs arms, from kokeilu.arms(control=1, coaching=1).")
         object.__setattr__(self, "on", name_list(self.on, name="on"))
         object.__setattr__(self, "by", name_list(self.by, name="by"))
+        if hasattr(self.score, "predict"):
+            raise DesignError(
+                f"score names a column of the register; got {type(self.score).__name__}. Add the score as a column "
+                "first, register.assign(score=learnt.predict(register)) in pandas, and give score='score'."
+            )
         scores = name_list(self.score, name="score")
         if len(scores) > 1 or bool(scores) == bool(self.on):
             raise DesignError(

@@ -14,11 +14,13 @@ import numpy as np
 from kokeilu._checks import count_of, plain_text
 from kokeilu._kernels.streams import Stream
 from kokeilu.assign._bases import arm_position, base_of, named_arms
+from kokeilu.assign._parts import merged_seating
 from kokeilu.core.arms import Arm, Arms
 from kokeilu.core.assignment import Assignment, check_assignment
-from kokeilu.core.lottery import all_assignments, cells_of, shares_of
+from kokeilu.core.lottery import all_assignments, cells_of, seating_of, shares_of
+from kokeilu.core.pairs import PairLaw, folded_law, pair_law_of
 from kokeilu.core.population import Population
-from kokeilu.core.protocols import Cells, Codes, Countable, Floats, Ints, Lottery, Mechanism
+from kokeilu.core.protocols import Cells, Codes, Countable, Floats, Ints, Lottery, Mechanism, Seating
 from kokeilu.core.register import covariates_of
 from kokeilu.core.registry import register
 from kokeilu.errors import DesignError
@@ -139,6 +141,15 @@ class MergedLottery:
         cells = cells_of(self.base)
         divides: Any = getattr(self.base, "divides", None)
         return replace(cells, whole=not divides(self.table)) if divides and not cells.whole else cells
+
+    def seating(self) -> Seating | None:
+        """Return the seats of the base, added up over the arms taken together."""
+        return merged_seating(seating_of(self.base), np.eye(len(self.names), dtype=np.int64)[self.table])
+
+    def pair_law(self) -> PairLaw | None:
+        """Return the probabilities of pairs of the new arms: sums."""
+        base = pair_law_of(self.base)
+        return None if base is None else folded_law(base, np.eye(len(self.names))[self.table])
 
     @cached_property
     def _listing(self) -> tuple[Codes, Floats] | None:

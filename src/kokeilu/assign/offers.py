@@ -10,15 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kokeilu._checks import count_of
-from kokeilu.assign.capacity import CapacityDraw, CapacityLottery, Places, places_of
+from kokeilu._kernels.ranks import go_down
+from kokeilu.assign._standing import NOWHERE, Standing, standing_of
+from kokeilu.assign.capacity import OFFERED, CapacityLottery, Places, places_of
 from kokeilu.core.assignment import DRAW_STREAM, Assignment, check_assignment
-from kokeilu.core.population import Ids, frozen_array
+from kokeilu.core.population import Ids, first_members, frozen_array
 from kokeilu.core.protocols import Ints
 from kokeilu.core.results import Rows
 from kokeilu.core.table import read_columns, read_ids
 from kokeilu.errors import DataError, DesignError
 
 __all__ = ["Offers", "offers"]
+
+BY_LAW = "by law"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -30,7 +34,9 @@ class Offers(Rows):
     ids : Ids
         The people in the order of the assignment, as all arrays here.
     lists, ranks : int64 arrays, shape (n,)
-        Each person's list (position in `labels`) and rank on it, from 1.
+        Each person's list (position in `labels`) and rank on it, from 1; -1 and 0 for those whose arm the law fixes.
+    parties : int64 array, shape (n,)
+        Codes of those who take one place together: a person, or the people of a cluster that was drawn whole.
     first, offered, declined : bool arrays, shape (n,)
         A first offer, as the lottery gave it; any offer so far; no to it.
     places : int64 array, shape (lists,)
@@ -41,6 +47,7 @@ class Offers(Rows):
     ids: Ids
     lists: Ints
     ranks: Ints
+    parties: Ints
     first: NDArray[np.bool_]
     offered: NDArray[np.bool_]
     declined: NDArray[np.bool_]
@@ -49,45 +56,73 @@ class Offers(Rows):
 
     @property
     def order(self) -> Ints:
-        """Positions of the people list by list, each in the order of its ranks."""
-        return np.lexsort((self.ranks, self.lists)).astype(np.int64)
+        """Positions of the people list by list, each in the order of its ranks; those fixed by law come last."""
+        place = np.where(self.lists == NOWHERE, len(self.labels), self.lists)
+        return np.lexsort((self.parties, self.ranks, place)).astype(np.int64)
 
     def people(self) -> dict[str, list[Any]]:
         """Return one entry for each person, list by list in the order of the ranks: a table for the offices."""
         order, ids, states = self.order, self.ids.to_list(), self._states()
+        names = [" × ".join(label) for label in self.labels]
         return {
             self.id_name: [ids[i] for i in order],
-            "list": [" × ".join(self.labels[self.lists[i]]) for i in order],
+            "list": [BY_LAW if self.lists[i] == NOWHERE else names[self.lists[i]] for i in order],
             "rank": self.ranks[order].tolist(),
             "state": [states[i] for i in order],
         }
 
     def _states(self) -> list[str]:
         kinds = np.where(self.first, "first offer", np.where(self.offered, "replacement offer", "waiting"))
+        law = np.where(self.first, f"service {BY_LAW}", f"no service {BY_LAW}")
+        kinds = np.where(self.lists == NOWHERE, law, kinds)
         return [f"{kind}, declined" if no else kind for kind, no in zip(kinds.tolist(), self.declined, strict=True)]
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one row for each list."""
-        count = len(self.labels)
+        """Return one row for each list.
 
-        def by_list(who: NDArray[np.bool_]) -> list[int]:
-            return [int(n) for n in np.bincount(self.lists[who], minlength=count)]
+        Where clusters were drawn whole, the counts are of clusters, each of which takes one place, and `people` is the
+        number of people in them. Those whose arm the law fixes stand on no list: their number is in a row of their own,
+        and those of them with the service under `first_offers`.
+        """
+        lead = first_members(self.parties, int(self.parties.max()) + 1)
+        whole = len(lead) < len(self.parties)
+        where, no = self.lists[lead], _all_of(self.declined, self.parties)
+        rows = []
+        for code, label in enumerate(self.labels):
+            here = where == code
+            count, first, offered, declined = (
+                int((here & who).sum()) for who in (here, self.first[lead], self.offered[lead], no)
+            )
+            people = {"people": int((self.lists == code).sum())} if whole else {}
+            left = max(int(self.places[code]) - offered + declined, 0)
+            name = " × ".join(label) or "all"
+            rows.append(
+                {"list": name, **people, **_counts(count, int(self.places[code]), first, declined, offered, left)}
+            )
+        law = where == NOWHERE
+        if law.any():
+            served = int((law & self.first[lead]).sum())
+            people = {"people": int((self.lists == NOWHERE).sum())} if whole else {}
+            rows.append({"list": BY_LAW, **people, **_counts(int(law.sum()), 0, served, 0, served, 0), "waiting": 0})
+        return rows
 
-        everybody = by_list(np.ones(len(self.lists), dtype=bool))
-        columns = (everybody, by_list(self.first), by_list(self.declined), by_list(self.offered))
-        return [
-            {
-                "list": " × ".join(self.labels[i]) or "all",
-                "seekers": n,
-                "places": int(self.places[i]),
-                "first_offers": first,
-                "declined": no,
-                "replacement_offers": offered - first,
-                "waiting": n - offered,
-                "places_left": max(int(self.places[i]) - offered + no, 0),
-            }
-            for i, (n, first, no, offered) in enumerate(zip(*columns, strict=True))
-        ]
+
+def _counts(seekers: int, places: int, first: int, declined: int, offered: int, left: int) -> dict[str, Any]:
+    return {
+        "seekers": seekers,
+        "places": places,
+        "first_offers": first,
+        "declined": declined,
+        "replacement_offers": offered - first,
+        "waiting": seekers - offered,
+        "places_left": left,
+    }
+
+
+def _all_of(who: NDArray[np.bool_], parties: Ints) -> NDArray[np.bool_]:
+    """Tell of which parties everybody is meant."""
+    everybody: NDArray[np.bool_] = np.bincount(parties, weights=~who) == 0
+    return everybody
 
 
 def offers(
@@ -105,12 +140,24 @@ def offers(
     reweight for it). Keep list, rank, offers and take-up for their estimator: :meth:`Offers.people` has the first
     three.
 
+    The lottery may be wrapped:
+
+    * ``Clustered``: a household (or other cluster) takes one place, whatever its size, and has one rank. Its place goes
+      on to the next when everybody in it has declined.
+    * ``Waves``: each wave has lists, ranks and places of its own.
+    * ``Fixed``: those whose arm the law fixes stand on no list, have no rank and take none of its places. They are
+      counted apart, and have nothing to decline.
+    * ``Rerandomised``: first offers are those of the draw that was accepted; the order of those with one, and of those
+      without, is drawn afterwards from the same seed, so that every order is as likely.
+    * ``Merged`` is refused: ask for the offers before arms are taken together.
+
     Parameters
     ----------
     assignment : Assignment
-        Drawn by :class:`kokeilu.CapacityLottery`.
+        Drawn by :class:`kokeilu.CapacityLottery`, wrapped or not.
     places : mapping of list to int, or int, optional
-        Places as they are now, where they are no longer those of the draw.
+        Places as they are now, where they are no longer those of the draw. In waves a list is keyed by wave and list:
+        ``{("March", "Pori"): 3, ...}``.
     declined : collection of ids
         Everybody who has declined an offer so far.
 
@@ -133,54 +180,60 @@ def offers(
     >>> [row["waiting"] for row in kk.offers(drawn).rows()]
     [0, 2]
     """
-    lottery = _lottery(assignment)
-    ranks = lottery.ranks(assignment.stream(DRAW_STREAM), 1)[0]
-    lists = lottery.lists
-    now = _places(assignment, places, lists)
+    check_assignment(assignment)
+    if assignment.seed is None:
+        raise DesignError("the allocation was made elsewhere, so its ranks are not known and no offers follow from it.")
+    standing = standing_of(assignment.lottery, assignment.codes, assignment.stream(DRAW_STREAM))
+    now = standing.places if places is None else _places(assignment, places, standing)
     no = _who(assignment, declined)
-    order = np.lexsort((ranks, lists))
-    # On a list in rank order, a person has an offer while fewer than C of those before have one and keep it.
-    kept = np.cumsum(~no[order])
-    starts = np.searchsorted(lists[order], np.arange(len(lottery.labels)))
-    before = kept - ~no[order] - np.where(starts > 0, kept[starts - 1], 0)[lists[order]]
-    offered = np.zeros(len(ranks), dtype=bool)
-    offered[order] = before < now[lists[order]]
     # Nobody loses a first offer where there are fewer places now.
-    offered |= assignment.codes == 1
+    offered = _offered(standing, now, no) | (assignment.codes == OFFERED)
+    _refuse_too_early(no, offered, standing)
+    return Offers(
+        id_name=assignment.id_name,
+        ids=assignment.ids,
+        lists=frozen_array(standing.lists),
+        ranks=frozen_array(standing.ranks),
+        parties=frozen_array(standing.parties),
+        first=frozen_array(assignment.codes == OFFERED),
+        offered=frozen_array(offered),
+        declined=frozen_array(no),
+        places=frozen_array(now),
+        labels=standing.labels,
+    )
+
+
+def _offered(standing: Standing, places: Ints, no: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell who has an offer: a party keeps its place while anybody in it has not declined."""
+    parties = standing.parties
+    lead = first_members(parties, int(parties.max()) + 1)
+    listed = np.flatnonzero(standing.lists[lead] != NOWHERE)
+    heads = lead[listed]
+    found = np.zeros(len(lead), dtype=bool)
+    found[listed] = go_down(standing.lists[heads], standing.ranks[heads], places, _all_of(no, parties)[listed])
+    return found[parties]
+
+
+def _refuse_too_early(no: NDArray[np.bool_], offered: NDArray[np.bool_], standing: Standing) -> None:
+    law = int((no & (standing.lists == NOWHERE)).sum())
+    if law:
+        raise DataError(
+            f"{count_of(law, 'person')} declined whose arm the law fixes: they have no offer of these places. Take "
+            "them out of the list of those who declined."
+        )
     early = int((no & ~offered).sum())
     if early:
         raise DataError(
             f"{count_of(early, 'person')} declined without having had an offer: their rank has not been reached. Check "
             "the list of those who declined."
         )
-    return Offers(
-        id_name=assignment.id_name,
-        ids=assignment.ids,
-        lists=lists,
-        ranks=frozen_array(ranks),
-        first=frozen_array(assignment.codes == 1),
-        offered=frozen_array(offered),
-        declined=frozen_array(no),
-        places=frozen_array(now),
-        labels=lottery.labels,
-    )
 
 
-def _lottery(assignment: Assignment) -> CapacityDraw:
-    lottery = check_assignment(assignment).lottery
-    if not isinstance(lottery, CapacityDraw):
-        raise DesignError("offers need an assignment that CapacityLottery drew: other lotteries give no ranks.")
-    if assignment.seed is None:
-        raise DesignError("the allocation was made elsewhere, so its ranks are not known and no offers follow from it.")
-    return lottery
-
-
-def _places(assignment: Assignment, places: Mapping[object, int] | int | None, lists: Ints) -> Ints:
-    lottery, mechanism = _lottery(assignment), assignment.mechanism
-    if places is None or not isinstance(mechanism, CapacityLottery):
-        return lottery.places
-    stated = CapacityLottery(places, by=mechanism.by).places
-    return places_of(cast(Places, stated), assignment.population, lists, lottery.labels)
+def _places(assignment: Assignment, places: Mapping[object, int] | int, standing: Standing) -> Ints:
+    stated = cast(Places, CapacityLottery(places, by=standing.columns).places)
+    listed = standing.lists != NOWHERE
+    numbers = {name: values[listed] for name, values in assignment.population.numbers.items()}
+    return places_of(stated, numbers, standing.lists[listed], standing.labels)
 
 
 def _who(assignment: Assignment, declined: object) -> NDArray[np.bool_]:

@@ -87,7 +87,10 @@ class StratifiedByQuantiles:
         """Bind to a population."""
         strata, _ = population.cross(self.by)
         for name, groups in self.on:
-            strata = strata * groups + quantile_groups(_numbers(population, name), groups)
+            values = _numbers(population, name)
+            if groups > 1 and len(values) > 1 and np.ptp(values) == 0.0:
+                raise DesignError(f"{name!r} is the same for everybody, so it makes no groups. Leave it out, or check it.")
+            strata = strata * groups + quantile_groups(values, groups)
             strata = np.unique(strata, return_inverse=True)[1].astype(np.int64)
         return SeatedLottery(
             arms=self.arms,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kokeilu._kernels.streams import Seed
 from kokeilu.core.assignment import DRAW_STREAM, Assignment
 from kokeilu.core.population import Population
 from kokeilu.core.protocols import Mechanism
 from kokeilu.core.register import read_register
+from kokeilu.core.table import column_names
 from kokeilu.errors import DesignError
 
 __all__ = ["check_design", "draw_population", "randomise"]
@@ -62,7 +65,7 @@ def randomise(table: object, design: Mechanism, *, id: str, seed: str | int | by
     source = Seed.of(seed)
     mechanism = check_design(design)
     population, _ = read_register(table, mechanism, id=id)
-    return draw_population(population, mechanism, seed=source)
+    return replace(draw_population(population, mechanism, seed=source), known=tuple(column_names(table)))
 
 
 def draw_population(population: Population, mechanism: Mechanism, *, seed: str | int | bytes | Seed) -> Assignment:

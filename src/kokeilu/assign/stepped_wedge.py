@@ -57,6 +57,9 @@ class SteppedWedge:
     The effect in period t compares clusters that have begun with those that have not:
     ``merge_arms(assignment, design.started_by(t))`` is that trial with its true probabilities.
 
+    Clusters that had begun before the draw, or by law never begin, are recorded with certainty and not drawn:
+    ``Fixed(SteppedWedge(arms(always=0, March=1, May=1, never=0), cluster="town"), column="law")``.
+
     Source: Hussey & Hughes (2007), "Design and analysis of stepped wedge cluster randomized trials", Contemp. Clin.
     Trials 28, 182-191.
 

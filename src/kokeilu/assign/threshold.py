@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 
-from kokeilu._checks import choice, name_list
+from kokeilu._checks import choice, count_of, name_list
 from kokeilu._kernels.blocks import threshold_blocks
 from kokeilu.assign._seated import LEFTOVERS, SeatedLottery
 from kokeilu.assign.matched import DISTANCES, coordinates, seats_in_whole
@@ -92,6 +92,11 @@ class ThresholdBlocks:
         """Bind to a population."""
         strata, _ = population.cross(self.by)
         least = seats_in_whole(self.arms, self.min_size, name="min_size", where="ThresholdBlocks")
+        if len(population) < least:
+            raise DesignError(
+                f"blocks of {least:,} or more cannot be made of {count_of(len(population), 'person', 'people')}. Take a "
+                "smaller min_size."
+            )
         blocks = threshold_blocks(coordinates(population, self.on, strata, self.distance), strata, least)
         return SeatedLottery(
             arms=self.arms,

@@ -10,7 +10,7 @@ import numpy as np
 
 from kokeilu._checks import count_of
 from kokeilu.core.assignment import DRAW_STREAM, Assignment, check_assignment
-from kokeilu.core.population import Population
+from kokeilu.core.population import Factor, Population
 from kokeilu.core.register import read_register
 from kokeilu.core.results import Rows, text_table
 from kokeilu.errors import DesignError
@@ -35,11 +35,14 @@ class Verification(Rows):
     ----------
     checks : tuple of Check
     fingerprint : str
-        Fingerprint of the assignment that was checked.
+        Fingerprint of what was checked.
+    says : str
+        What it means that every check holds.
     """
 
     checks: tuple[Check, ...]
     fingerprint: str
+    says: str = "the replay gives the same draw"
 
     @property
     def verified(self) -> bool:
@@ -56,9 +59,19 @@ class Verification(Rows):
         word = {True: "holds", False: "DIFFERS", None: "not possible"}
         return [{"check": c.check, "result": word[c.holds], "finding": c.finding} for c in self.checks]
 
+    @property
+    def verdict(self) -> str:
+        """One sentence: verified, or which checks differ, or which could not be made."""
+        if self.verified:
+            return f"VERIFIED: {self.says}."
+        differ = [check.check for check in self.checks if check.holds is False]
+        if differ:
+            return f"NOT VERIFIED. What differs: {', '.join(differ)}."
+        unmade = [check.check for check in self.checks if check.holds is None]
+        return f"NOT VERIFIED. Nothing was found to differ, but not everything could be checked: {', '.join(unmade)}."
+
     def __str__(self) -> str:
-        verdict = "VERIFIED: the replay gives the same draw." if self.verified else "NOT VERIFIED."
-        return "\n".join([verdict, text_table(self.rows()), f"fingerprint {self.fingerprint}"])
+        return "\n".join([self.verdict, text_table(self.rows()), f"fingerprint {self.fingerprint}"])
 
 
 @runtime_checkable
@@ -139,7 +152,12 @@ def _columns(assignment: Assignment, population: Population) -> Check:
         now = population.factors[name]
         before, after = np.array(was.levels, dtype=object), np.array(now.levels, dtype=object)
         moved = int((before[was.codes] != after[now.codes]).sum())
-        if moved:
+        if moved and _same_groups(was, now):
+            changed.append(
+                f"{name!r} forms the same groups under other names for {count_of(moved, 'person', 'people')}: labels "
+                "in one register, codes in the other?"
+            )
+        elif moved:
             changed.append(f"{name!r} differs for {count_of(moved, 'person', 'people')}")
     for name, before in assignment.population.numbers.items():
         moved = int((before != population.numbers[name]).sum()) if name in population.numbers else len(before)
@@ -148,6 +166,11 @@ def _columns(assignment: Assignment, population: Population) -> Check:
     used = assignment.population.factors or assignment.population.numbers
     same = "no columns used" if not used else "the columns of the design are the same"
     return Check(check="columns", holds=not changed, finding="; ".join(changed) or same)
+
+
+def _same_groups(was: Factor, now: Factor) -> bool:
+    pairs = np.unique(np.stack([was.codes, now.codes]), axis=1)
+    return bool(pairs.shape[1] == len(was.levels) == len(now.levels))
 
 
 def _replay(assignment: Assignment, population: Population) -> Check:

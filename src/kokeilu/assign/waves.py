@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,12 +12,13 @@ import numpy as np
 from kokeilu._checks import count_of
 from kokeilu._kernels.streams import Stream
 from kokeilu.assign._bases import base_of, one_column
-from kokeilu.assign._parts import count_product, every_product, join_cells, part_of, pooled
+from kokeilu.assign._parts import count_product, every_product, join_cells, join_seating, part_of, pooled
 from kokeilu.assign.clustered import Clustered
 from kokeilu.core.arms import Arms
-from kokeilu.core.lottery import shares_of
+from kokeilu.core.lottery import seating_of, shares_of
+from kokeilu.core.pairs import PairLaw, joined_law, pair_law_of
 from kokeilu.core.population import Population
-from kokeilu.core.protocols import Cells, Codes, Floats, Ints, Lottery, Mechanism
+from kokeilu.core.protocols import Cells, Codes, Floats, Ints, Lottery, Mechanism, Seating
 from kokeilu.core.register import covariates_of
 from kokeilu.core.registry import register
 from kokeilu.errors import DesignError
@@ -67,6 +68,11 @@ class Waves:
     def arms(self) -> Any:
         """The arms of the base."""
         return getattr(self.base, "arms")  # noqa: B009
+
+    @property
+    def keyed_by(self) -> tuple[str, ...]:
+        """The wave, whose name is part of its stream."""
+        return (self.wave,)
 
     def columns(self) -> tuple[str, ...]:
         """Return the columns of the base and the wave."""
@@ -154,14 +160,18 @@ class WavesLottery:
     def cells(self) -> Cells:
         """Return the strata of each wave; clusters are drawn within waves."""
         cells = join_cells(self.lotteries, self.places, self.n_units)
-        return Cells(
-            strata=cells.strata,
-            clusters=cells.clusters,
-            fixed=cells.fixed,
-            names=(self.name, *cells.names),
-            cluster_name=cells.cluster_name,
-            whole=cells.whole,
-        )
+        return replace(cells, names=(self.name, *cells.names))
+
+    def seating(self) -> Seating | None:
+        """Return the seats of all waves."""
+        children = tuple(f"wave {wave}" for wave in self.waves)
+        return join_seating([seating_of(part) for part in self.lotteries], self.places, children, self.n_units)
+
+    def pair_law(self) -> PairLaw | None:
+        """Return the probabilities of pairs: waves are independent."""
+        found = [pair_law_of(lottery) for lottery in self.lotteries]
+        parts = [part for part in found if part is not None]
+        return joined_law(parts, self.places, self.n_units) if len(parts) == len(found) else None
 
     def count(self) -> int | None:
         """Return the product over waves."""

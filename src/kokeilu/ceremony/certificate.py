@@ -102,7 +102,7 @@ class Certificate:
         """Return the secret, given or held, when it is the one that was committed to."""
         known = self.secret if secret is None else read_key(secret, what="secret")
         if known is None:
-            raise SeedError("the secret is not revealed in this certificate. Give secret=....")
+            raise SeedError("the certificate does not reveal the secret. Take the one that does, or give the secret.")
         if digest_of(known, "secret") != self.commitment.secret_digest:
             raise SeedError("the secret is not the one that was committed to. Give the one of the commitment.")
         return known

@@ -55,7 +55,7 @@ def compare_inputs(commitment: Commitment, *, key: bytes, secret: bytes | None) 
     same = digest_of(key, "key") == commitment.key_digest
     checks.append(_same("key", same, "the key", "this is not the key that was committed to"))
     if secret is None:
-        finding = "the secret is not revealed in this certificate: give secret=..., or wait for it"
+        finding = "the certificate does not reveal it: wait for the one that does, or give the secret"
         return [*checks, Check(check="secret", holds=None, finding=finding)]
     same = digest_of(secret, "secret") == commitment.secret_digest
     return [*checks, _same("secret", same, "the secret", "this is not the secret that was committed to")]

@@ -21,6 +21,7 @@ from kokeilu.errors import FileError, PlanError, SeedError
 __all__ = ["Commitment", "commit", "read_design", "some_text"]
 
 SCHEMA = "kokeilu-commitment/1"
+_ARMS = '{"kind": "arms", "items": [["control", "1", "2"], ["coaching", "1", "2"]]}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,7 +289,13 @@ def read_design(text: bytes) -> Mechanism:
         data = None
     if not isinstance(data, dict) or "kind" not in data:
         raise FileError(f"{where} holds no design. Write a plan with save_plan, or take the design of a commitment.")
-    design = decode_design(data, where=where)
+    design, trouble = None, ""
+    try:
+        design = decode_design(data, where=where)
+    except FileError as error:
+        trouble = str(error)
+    if trouble:
+        raise FileError(f"{trouble} Arms are written as {_ARMS}, each with the two numbers of its share.")
     if not isinstance(design, Mechanism):
         raise FileError(f"{where} holds another specification. Write a plan with save_plan.")
     return design

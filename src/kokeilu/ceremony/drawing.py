@@ -14,6 +14,7 @@ from kokeilu.ceremony.counts import count_draw
 from kokeilu.ceremony.keys import read_key
 from kokeilu.core.assignment import Assignment
 from kokeilu.core.register import read_register
+from kokeilu.core.table import column_names
 from kokeilu.errors import PlanError
 
 __all__ = ["draw"]
@@ -77,7 +78,11 @@ def draw(
     if frame is None:
         raise _refusal([compared])
     seed = seed_of(commitment, beacon=value, key=known, secret=hidden)
-    drawn = replace(draw_population(population, commitment.design, seed=seed), plan_fingerprint=commitment.plan)
+    drawn = replace(
+        draw_population(population, commitment.design, seed=seed),
+        plan_fingerprint=commitment.plan,
+        known=tuple(column_names(table)),
+    )
     certificate = Certificate(
         commitment=commitment,
         commitment_fingerprint=commitment.fingerprint,
@@ -91,4 +96,7 @@ def draw(
 
 def _refusal(differing: list[Check]) -> PlanError:
     told = "; ".join(f"{c.check}: {c.finding}" for c in differing)
-    return PlanError(f"the draw is refused, for it is not what was committed to. {told}. Nothing was drawn.")
+    return PlanError(
+        f"the draw is refused, for it is not what was committed to. {told}. Nothing was drawn: take what was "
+        "committed to, or publish another commitment."
+    )

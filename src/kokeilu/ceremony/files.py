@@ -40,6 +40,8 @@ def free_path(path: str | PathLike[str]) -> Path:
     file = as_path(path)
     if file.exists():
         raise FileError(f"{file.name!r} exists already. Nothing is written over: choose another name.")
+    if not file.parent.is_dir():
+        raise FileError(f"{file.name!r} cannot be written: the folder does not exist. Choose a folder that exists.")
     return file
 
 

@@ -291,7 +291,8 @@ def check_proof(proof: Proof, certificate: Certificate) -> Verification:
             "the record with its arm does not lead to the root of the result",
         ),
     )
-    return Verification(checks=checks, fingerprint=proof.fingerprint)
+    says = "the record was in the register before the draw, and the arm is the one drawn for it"
+    return Verification(checks=checks, fingerprint=proof.fingerprint, says=says)
 
 
 def _root(proof: Proof, path: tuple[str, ...], *, arm: str | None) -> str:

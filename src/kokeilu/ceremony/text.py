@@ -16,6 +16,7 @@ __all__ = ["Reader", "decode_design", "parse"]
 
 _HEX = re.compile(r"[0-9a-f]*")
 _AGAIN = "Take the original from where it was published."
+_KINDS = ("commitment", "certificate", "proof")
 
 
 def parse(text: str | bytes, *, schema: str, what: str) -> Reader:
@@ -41,8 +42,10 @@ def parse(text: str | bytes, *, schema: str, what: str) -> Reader:
     if again != plain:
         raise FileError(f"{what} is not in its canonical form: it was written anew or changed. {_AGAIN}")
     reader = Reader(data, what)
-    if reader.text("schema") != schema:
-        raise FileError(f"{what} is not of the schema {schema!r}. {_AGAIN}")
+    found = reader.text("schema")
+    if found != schema:
+        kind = next((f" This text is a {word}." for word in _KINDS if found.startswith(f"kokeilu-{word}/")), "")
+        raise FileError(f"{what} is not of the schema {schema!r}.{kind} {_AGAIN}")
     return reader
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -134,10 +135,18 @@ def contrast_cell(kind: str, finding: Estimate | TestResult) -> Cell:
     return (kind, finding.outcome, *arms, str(sum(finding.n[arm] for arm in arms)) if kind == "n" else "")
 
 
+def _mean_of_arm(e: Estimate) -> float:
+    """The mean that the effect and the mean in the reference arm tell of the other arm."""
+    if not e.scale:
+        return e.reference_mean + e.value
+    ratio = e.reference_mean * math.exp(e.value)
+    return ratio / (1.0 - e.reference_mean + ratio) if e.scale == "log odds ratio" else ratio
+
+
 def _bare_outcomes(findings: Findings, least: int) -> frozenset[str]:
     bare = set()
     for e in (*findings.estimates, *findings.exploratory):
-        means = ((e.reference_mean, e.n[e.reference]), (e.reference_mean + e.value, e.n[e.arm]))
+        means = ((e.reference_mean, e.n[e.reference]), (_mean_of_arm(e), e.n[e.arm]))
         if any(small_share(mean, n, least) for mean, n in means):
             bare.add(e.outcome)
     return frozenset(bare)

@@ -32,7 +32,11 @@ class EffectLine:
     short : str
         The comparison, with the analysis where another one has the same comparison.
     unit : str
-    decimals : int
+        Of the outcome.
+    scale : str
+        Of the effect, where it is not the outcome's unit: such as a log ratio.
+    decimals, mean_decimals : int
+        Of the effect, and of the mean in the reference arm.
     value, error, low, high, p, adjusted_p, reference_mean : float or None
     n, missing : str
         As printed.
@@ -57,20 +61,45 @@ class EffectLine:
     n: str
     missing: str
     few: bool
+    scale: str = ""
+    mean_decimals: int | None = None
+
+    @property
+    def told_in(self) -> str:
+        """What the effect is told in: its scale, or the unit of the outcome."""
+        return self.scale or self.unit
 
 
 def effect_lines(context: Context) -> tuple[EffectLine, ...]:
     """Return the registered effects, then the exploratory ones."""
     runs = sorted(context.findings.executed, key=lambda run: not run.registered)
     every = [(run, estimate) for run in runs for estimate in run.estimates]
-    errors: dict[str, float] = {}
+    errors: dict[tuple[str, str], float] = {}
     for _, estimate in every:
-        wide = estimate.error * context.scale(estimate.outcome).factor
-        errors[estimate.outcome] = max(errors.get(estimate.outcome, 0.0), wide)
-    decimals = {outcome: decimals_for(error) for outcome, error in errors.items()}
+        kind, wide = (estimate.outcome, estimate.scale), estimate.error * _factor(context, estimate)
+        errors[kind] = max(errors.get(kind, 0.0), wide)
+    decimals = {kind: decimals_for(error) for kind, error in errors.items()}
     often = Counter((run.registered, e.outcome, e.arm, e.reference) for run, e in every)
     twins = {key for key, times in often.items() if times > 1}
-    return tuple(_line(context, run, e, decimals[e.outcome], twins) for run, e in every)
+    return tuple(_line(context, run, e, decimals[e.outcome, e.scale], twins) for run, e in every)
+
+
+def _factor(context: Context, estimate: Estimate) -> float:
+    """What the effect is multiplied by: a logarithm is told as it is."""
+    return 1.0 if estimate.scale else context.scale(estimate.outcome).factor
+
+
+def _mean_decimals(context: Context, estimate: Estimate, decimals: int) -> int:
+    """Decimals of the mean in the reference arm: of an error in its own unit, m times that of its logarithm."""
+    if not estimate.scale:
+        return decimals
+    return decimals_for(abs(estimate.reference_mean) * estimate.error * context.scale(estimate.outcome).factor)
+
+
+def _scale_text(context: Context, scale: str) -> str:
+    if scale == "log ratio":
+        return context.text("unit.log_ratio")
+    return context.text("unit.log_odds_ratio") if scale == "log odds ratio" else scale
 
 
 def _line(context: Context, run: Executed, estimate: Estimate, decimals: int, twins: Container[object]) -> EffectLine:
@@ -79,8 +108,9 @@ def _line(context: Context, run: Executed, estimate: Estimate, decimals: int, tw
     if (run.registered, estimate.outcome, estimate.arm, estimate.reference) in twins:
         short = text("effects.against_by", contrast=short, estimator=estimate.estimator)
     few = counts.few({arm: estimate.n[arm] for arm in pair_of(estimate)})
-    numbers: dict[str, float | None] = {} if few else _numbers(context, estimate, scale.factor, decimals)
-    told = tells_number(estimate.n[estimate.reference], decimals, factor=scale.factor)
+    places = _mean_decimals(context, estimate, decimals)
+    numbers: dict[str, float | None] = {} if few else _numbers(context, estimate, decimals, places)
+    told = tells_number(estimate.n[estimate.reference], places, factor=scale.factor)
     if estimate.outcome in counts.bare or (told and counts.hides_dof(estimate.outcome)):
         numbers["reference_mean"] = None
     return EffectLine(
@@ -94,12 +124,15 @@ def _line(context: Context, run: Executed, estimate: Estimate, decimals: int, tw
         n=context.count(*contrast_cell("n", estimate)),
         missing=context.count(*contrast_cell("missing", estimate)),
         few=few,
+        scale=_scale_text(context, estimate.scale),
+        mean_decimals=places,
         **numbers,
     )
 
 
-def _numbers(context: Context, estimate: Estimate, factor: float, decimals: int) -> dict[str, float | None]:
+def _numbers(context: Context, estimate: Estimate, decimals: int, places: int) -> dict[str, float | None]:
     low, high = estimate.interval(context.level)
+    factor = _factor(context, estimate)
     return {
         "value": round(factor * estimate.value, decimals),
         "error": round(factor * estimate.error, decimals),
@@ -107,7 +140,7 @@ def _numbers(context: Context, estimate: Estimate, factor: float, decimals: int)
         "high": round(factor * high, decimals),
         "p": estimate.p_value(),
         "adjusted_p": estimate.adjusted_p,
-        "reference_mean": round(factor * estimate.reference_mean, decimals),
+        "reference_mean": round(context.scale(estimate.outcome).factor * estimate.reference_mean, places),
     }
 
 
@@ -135,6 +168,8 @@ def effects_table(context: Context, lines: tuple[EffectLine, ...]) -> Table:
         notes.append(text("effects.note_adjusted", family=type(plan).__name__, alpha=context.percent(plan.alpha)))
     if len(lines) > 1:
         notes.append(text("effects.note_unadjusted_interval"))
+    if any(line.scale for line in lines):
+        notes.append(text("effects.note_scale"))
     return Table(
         name="effects-table",
         caption=text("effects.caption"),
@@ -158,11 +193,12 @@ def _reference_label(context: Context, lines: tuple[EffectLine, ...]) -> str:
 
 
 def _row(context: Context, line: EffectLine) -> tuple[str, ...]:
-    head = (_named(context, line.outcome), line.short)
+    head = (_named(context, line.outcome, line.scale), line.short)
     if line.few:
         return (*head, *[context.mask] * (5 + context.corrected), line.n, line.missing)
     numbers, decimals = context.numbers, line.decimals
-    mean = context.mask if line.reference_mean is None else numbers.fixed(line.reference_mean, decimals)
+    places = decimals if line.mean_decimals is None else line.mean_decimals
+    mean = context.mask if line.reference_mean is None else numbers.fixed(line.reference_mean, places)
     return (
         *head,
         numbers.fixed(line.value, decimals),
@@ -260,7 +296,9 @@ def _test_row(context: Context, test: TestResult) -> tuple[str, ...]:
     if context.counts.few({arm: test.n[arm] for arm in pair_of(test)}):
         return (*head, *[context.mask] * (5 + context.corrected), *tail)
     bounds = DASH if test.exact else text("number.range", low=numbers.p(test.p_low), high=numbers.p(test.p_high))
-    draws = text("tests.all", draws=drawn(context, test)) if test.exact else drawn(context, test)
+    # An exact law of the statistic takes no draws at all.
+    every = text("tests.all", draws=drawn(context, test)) if test.draws else DASH
+    draws = every if test.exact else drawn(context, test)
     return (
         *head,
         numbers.fixed(test.statistic, 3),
@@ -273,8 +311,8 @@ def _test_row(context: Context, test: TestResult) -> tuple[str, ...]:
     )
 
 
-def _named(context: Context, outcome: str) -> str:
-    unit = context.scale(outcome).unit
+def _named(context: Context, outcome: str, scale: str = "") -> str:
+    unit = scale or context.scale(outcome).unit
     return context.text("effects.with_unit", outcome=outcome, unit=unit) if unit else outcome
 
 

@@ -76,21 +76,21 @@ def _panels(lines: tuple[EffectLine, ...]) -> tuple[_Panel, ...]:
     panels: list[_Panel] = []
     for registered in (True, False):
         mine = sorted((x for x in lines if x.registered is registered), key=_first_place(lines))
-        for place, (_, group) in enumerate(groupby(mine, key=lambda x: x.outcome)):
+        for place, (_, group) in enumerate(groupby(mine, key=lambda x: (x.outcome, x.told_in))):
             panels.append(_Panel(heads=place == 0, registered=registered, lines=tuple(group)))
     return tuple(panels)
 
 
 def _first_place(lines: tuple[EffectLine, ...]) -> _Order:
-    return _Order(tuple(dict.fromkeys(line.outcome for line in lines)))
+    return _Order(tuple(dict.fromkeys((line.outcome, line.told_in) for line in lines)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    outcomes: tuple[str, ...]
+    outcomes: tuple[tuple[str, str], ...]
 
     def __call__(self, line: EffectLine) -> int:
-        return self.outcomes.index(line.outcome)
+        return self.outcomes.index((line.outcome, line.told_in))
 
 
 def _draw(context: Context, figure: Figure, panel: _Panel, top: float, height: float) -> None:
@@ -132,7 +132,7 @@ def _rows(context: Context, axes: Axes, panel: _Panel) -> None:
         axes.plot([line.low, line.high], [k, k], color=colour, linewidth=1.6, linestyle=dash)
         axes.plot([line.value], [k], marker=marker, color=colour, markerfacecolor=face, markersize=6)
     plain_axis(context, axes)
-    unit, text = panel.lines[0].unit, context.text
+    unit, text = panel.lines[0].told_in, context.text
     label = text("effects.figure_axis", unit=unit) if unit else text("effects.figure_axis_plain")
     axes.set_xlabel(label, color=PALETTE["quiet"], fontsize=8.5, labelpad=2)
 

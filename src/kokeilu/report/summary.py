@@ -62,6 +62,9 @@ def _sentences(context: Context, line: EffectLine) -> tuple[str, ...]:
 
 def _difference(context: Context, line: EffectLine, value: float) -> str:
     text, size = context.text, _amount(context, line, abs(value))
+    if line.scale:
+        said = context.numbers.fixed(value, line.decimals)
+        return text("summary.on_scale", scale=line.scale, value=said, arm=line.arm, reference=line.reference)
     if context.is_points(line.unit):
         return _share_difference(context, line, size, value)
     if value == 0:
@@ -82,6 +85,9 @@ def _share_difference(context: Context, line: EffectLine, size: str, value: floa
 
 def _interval(context: Context, line: EffectLine, low: float, high: float) -> str:
     text, level = context.text, context.percent_level
+    if line.scale:
+        range_ = context.range(low, high, line.decimals)
+        return text("summary.interval_on_scale", scale=line.scale, range=range_, level=level)
     near, far = sorted((abs(low), abs(high)))
     if low < 0 < high:
         ends = (context.numbers.fixed(-low, line.decimals), _amount(context, line, high))
@@ -92,16 +98,17 @@ def _interval(context: Context, line: EffectLine, low: float, high: float) -> st
     return text("summary.interval_below", low=ends[0], high=ends[1], level=level)
 
 
-def _amount(context: Context, line: EffectLine, size: float) -> str:
-    number = context.numbers.fixed(size, line.decimals)
+def _amount(context: Context, line: EffectLine, size: float, decimals: int | None = None) -> str:
+    number = context.numbers.fixed(size, line.decimals if decimals is None else decimals)
     return context.text("number.with_unit", number=number, unit=line.unit) if line.unit else number
 
 
 def _reference(context: Context, line: EffectLine, mean: float) -> str:
+    places = line.mean_decimals
     if context.is_points(line.unit):
-        share = context.numbers.percent(mean / 100, line.decimals)
+        share = context.numbers.percent(mean / 100, line.decimals if places is None else places)
         return context.text("summary.reference_share", reference=line.reference, share=share)
-    return context.text("summary.reference", reference=line.reference, mean=_amount(context, line, mean))
+    return context.text("summary.reference", reference=line.reference, mean=_amount(context, line, mean, places))
 
 
 def _evidence(context: Context, line: EffectLine, p: float) -> str:

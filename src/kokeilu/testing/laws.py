@@ -1,6 +1,10 @@
 """The laws of mechanisms, each a function of a mechanism and a small register (a mapping of columns, ids in "id").
 
 A law raises :class:`BrokenLaw`, which says what was found, and returns nothing where it holds.
+
+What a mechanism's documentation says of the names and the order of levels it states to the laws by two attributes:
+``keyed_by``, the columns whose levels name streams, so that other names give other draws; and ``ordered``, the columns
+the order of whose levels settles ties or turns, so that another order may give another law.
 """
 
 from __future__ import annotations
@@ -12,15 +16,18 @@ from typing import Any
 import numpy as np
 
 from kokeilu._kernels.streams import Seed, Stream
+from kokeilu.core.levels import level_text
 from kokeilu.core.lottery import all_assignments, redraws, shares_of
 from kokeilu.core.protocols import Codes, Floats, Lottery, Mechanism
 from kokeilu.core.register import read_register
 from kokeilu.core.registry import decode, encode
+from kokeilu.errors import KokeiluError
 
 __all__ = ["LAWS", "BrokenLaw", "check_mechanism", "exact_marginals", "mechanism_laws"]
 
 Register = Mapping[str, Sequence[Any]]
 ENUMERATED = 50_000
+COMPARED = 5_000
 DRAWS = 400
 
 
@@ -109,6 +116,76 @@ def _renamed(data: Any) -> Any:
     return {key: _renamed(item) for key, item in data.items()}
 
 
+def relabelled_strata(mechanism: Mechanism, register: Register) -> None:
+    """Other names for strata and clusters, in the same order, change nothing; in another order they keep the law.
+
+    Columns whose levels the rule names itself are left as they are, and so are those whose levels name streams.
+    """
+    lottery = _bind(mechanism, register)
+    keyed, ordered = _stated(mechanism, "keyed_by"), _stated(mechanism, "ordered")
+    for name in mechanism.columns():
+        levels = sorted({level_text(value) for value in register[name]})
+        for turned in (False, True):
+            place = {
+                level: f"{(-1 if turned else 1) * code + len(levels):05d} {level}" for code, level in enumerate(levels)
+            }
+            renamed = [place[level_text(value)] for value in register[name]]
+            again = _bound_again(mechanism, {**register, name: renamed})
+            if again is None or name in keyed:
+                continue
+            if not turned:
+                same = np.array_equal(lottery.draw(_stream(), 4), again.draw(_stream(), 4))
+                _demand(same, f"other names for the levels of {name!r}, in the same order, changed the draw")
+            _same_law(lottery, again, f"another order of the levels of {name!r}", chances_only=name in ordered)
+
+
+def relabelled_ids(mechanism: Mechanism, register: Register) -> None:
+    """Other ids in the same order change nothing, whether numbers or text; in another order chances stay."""
+    lottery, ids = _bind(mechanism, register), np.asarray(register["id"])
+    place = np.argsort(np.argsort(ids, kind="stable"), kind="stable").tolist()
+    for what, renamed in (("numbers", [7 * i - 3 for i in place]), ("text", [f"p{i:07d}" for i in place])):
+        again = _bind(mechanism, {**register, "id": renamed})
+        same = np.array_equal(lottery.draw(_stream(), 4), again.draw(_stream(), 4))
+        _demand(same, f"other ids in the same order ({what}) changed the draw")
+    again = _bind(mechanism, {**register, "id": [-i for i in place]})
+    _same_law(lottery, again, "another order of the ids", chances_only=True, backwards=True)
+
+
+def _stated(mechanism: object, name: str) -> tuple[str, ...]:
+    """Columns that a mechanism, or one that it wraps, states under a name."""
+    base = getattr(mechanism, "base", None)
+    return (*getattr(mechanism, name, ()), *(() if base is None else _stated(base, name)))
+
+
+def _bound_again(mechanism: Mechanism, register: Register) -> Lottery | None:
+    """Bind to relabelled levels; None where the rule names levels and so refuses others."""
+    try:
+        return _bind(mechanism, register)
+    except KokeiluError:
+        return None
+
+
+def _same_law(lottery: Lottery, again: Lottery, what: str, *, chances_only: bool, backwards: bool = False) -> None:
+    """Compare chances, and where assignments can be listed the whole law."""
+    turn = slice(None, None, -1 if backwards else 1)
+    before, after = _everything(lottery, COMPARED), _everything(again, COMPARED)
+    if before is None or after is None:
+        shares, moved = shares_of(lottery), shares_of(again)[turn]
+        # Chances that are not listed may be simulated.
+        room = 6 * np.sqrt(shares * (1 - shares) / DRAWS) + 1e-12
+        _demand(bool((np.abs(moved - shares) <= room).all()), f"{what} changed somebody's chances")
+        return
+    arms = len(lottery.arms)
+    gap = np.abs(_marginals(*before, arms) - _marginals(*after, arms)[turn]).max()
+    _demand(bool(gap < 1e-12), f"{what} changed somebody's chances by {gap:.3g}")
+    if not chances_only:
+        laws = [
+            {row.tobytes(): chance for row, chance in zip(*law, strict=True) if chance > 0} for law in (before, after)
+        ]
+        alike = laws[0].keys() == laws[1].keys() and all(abs(laws[0][k] - laws[1][k]) < 1e-12 for k in laws[0])
+        _demand(alike, f"{what} changed the probabilities of assignments")
+
+
 def inputs_unchanged(mechanism: Mechanism, register: Register) -> None:
     """Binding and drawing leave the register as it was."""
     before = {name: list(values) for name, values in register.items()}
@@ -179,6 +256,8 @@ LAWS: tuple[Callable[[Mechanism, Register], None], ...] = (
     marginals,
     round_trip,
     relabelling,
+    relabelled_strata,
+    relabelled_ids,
     inputs_unchanged,
     seeds_matter,
     listed,
@@ -203,8 +282,8 @@ def check_mechanism(mechanism: Mechanism, register: Register) -> None:
         law(mechanism, register)
 
 
-def _everything(lottery: Lottery) -> tuple[Codes, Floats] | None:
-    chunks = all_assignments(lottery, ENUMERATED)
+def _everything(lottery: Lottery, limit: int = ENUMERATED) -> tuple[Codes, Floats] | None:
+    chunks = all_assignments(lottery, limit)
     if chunks is None:
         return None
     parts = list(chunks)
@@ -216,5 +295,8 @@ def exact_marginals(lottery: Lottery) -> Floats | None:
     everything = _everything(lottery)
     if everything is None:
         return None
-    codes, chances = everything
-    return np.stack([chances @ (codes == arm) for arm in range(len(lottery.arms))], axis=1)
+    return _marginals(*everything, len(lottery.arms))
+
+
+def _marginals(codes: Codes, chances: Floats, arms: int) -> Floats:
+    return np.stack([chances @ (codes == arm) for arm in range(arms)], axis=1)
