@@ -49,7 +49,7 @@ LEVELS: tuple[set[str], ...] = (
 
 # Rooms on top, which may use the public names like any user, and the files that may write to the terminal.
 WHOLE = {"datasets", "__main__"}
-SPEAKS = {"__main__.py", "datasets/demo.py"}
+SPEAKS = {"__main__.py", "datasets/demo.py", "power/workers.py"}
 
 # A foreign package -> the rooms and files that may import it. Packages not named here are for nobody.
 EVERYWHERE = tuple(MAY_IMPORT)

@@ -20,6 +20,9 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 KEPT, PAGE = DOCS / "validation.jsonl", DOCS / "validation.md"
 LOW, HIGH, COVERS = 0.035, 0.065, 0.935
 
+RATES = ("Design", "Method", "Outcome", "Replications", "Rejects", "Covers", "Why outside the band")
+TOLD = ("Topic", "Setting", "What", "Replications", "Found", "Allowed")
+
 Line = dict[str, Any]
 
 HEAD = """# Validation: error rates and coverage
@@ -84,14 +87,12 @@ def page(lines: Sequence[Line]) -> str:
         mine = [line for line in rates if line["topic"] == topic]
         for test in dict.fromkeys(function(line) for line in mine):
             rows = [row(line) for line in mine if function(line) == test]
-            titles = ("Design", "Method", "Outcome", "Replications", "Rejects", "Covers", "Why outside the band")
-            text += f"`{test}`\n\n" + table(titles, rows)
+            text += f"`{test}`\n\n" + table(RATES, rows)
     told = [line for line in lines if "found" in line]
     text += DEVIATIONS if told else ""
     for test in dict.fromkeys(function(line) for line in told):
         rows = [deviation(line) for line in told if function(line) == test]
-        titles = ("Topic", "Setting", "What", "Replications", "Found", "Allowed")
-        text += f"`{test}`\n\n" + table(titles, rows)
+        text += f"`{test}`\n\n" + table(TOLD, rows)
     return text.rstrip() + "\n"
 
 

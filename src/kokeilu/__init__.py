@@ -93,7 +93,10 @@ if TYPE_CHECKING:
     from kokeilu.plan.files import load_plan as load_plan
     from kokeilu.plan.files import save_plan as save_plan
     from kokeilu.plan.plan import Plan as Plan
+    from kokeilu.plan.power_record import PowerCheck as PowerCheck
+    from kokeilu.plan.power_record import PowerRecord as PowerRecord
     from kokeilu.plan.run import analyse as analyse
+    from kokeilu.plan.run import check_power as check_power
     from kokeilu.plan.run import enrol as enrol
     from kokeilu.plan.terms import Analysis as Analysis
     from kokeilu.plan.terms import Outcome as Outcome
@@ -205,6 +208,8 @@ _PLACES = {
     "Panel": "power.panel",
     "PartlyNested": "power.wedges",
     "Plan": "plan.plan",
+    "PowerCheck": "plan.power_record",
+    "PowerRecord": "plan.power_record",
     "Proof": "ceremony.proofs",
     "Proportion": "power.models",
     "Proportional": "power.worlds",
@@ -243,6 +248,7 @@ _PLACES = {
     "check_attrition": "balance.attrition",
     "check_balance": "balance.table",
     "check_counts": "balance.counts",
+    "check_power": "plan.run",
     "check_proof": "ceremony.proofs",
     "check_take_up": "balance.take_up",
     "commit": "ceremony.commitment",

@@ -142,10 +142,18 @@ def test_equal_chance_refuses_and_names_the_deviation():
         (kk.Bernoulli(HALVES), True),
         (kk.Stratified({"n": HALVES, "s": kk.arms(control=1, coaching=2)}, by="region"), False),
         (kk.Clustered(kk.Complete(HALVES), by="office"), True),
+        (kk.Waves(kk.Complete(HALVES), wave="region"), True),
+        (kk.Waves(kk.Complete(UNEVEN), wave="region"), False),
     ],
 )
 def test_when_arms_are_alike(base, alike):
     assert arms_alike(bind(base, SMALL)) is alike
+
+
+def test_waves_of_alike_arms_keep_equal_chances():
+    lottery = bind(loose(kk.Waves(kk.Complete(HALVES), wave="region")), SMALL)
+    assert exact_marginals(lottery) == pytest.approx(np.full((8, 2), 0.5), abs=1e-12)
+    assert lottery.inclusion().how == "symmetry"
 
 
 def test_every_draw_is_the_first_try_below_the_threshold():

@@ -44,7 +44,7 @@ def register():
 @pytest.mark.parametrize("name", DESIGNS)
 def test_the_whole_chain(name, tmp_path):
     people, design = register(), DESIGNS[name]
-    assignment = kk.randomise(people, design, id="id", seed="lottery of 21 November 2026")
+    assignment = kk.randomise(people.drop(columns="y"), design, id="id", seed="lottery of 21 November 2026")
     assert sum(assignment.counts().values()) == len(people)
     assert kk.verify(assignment, people.sample(frac=1, random_state=1)).verified
     kk.save(assignment, tmp_path / "a.parquet")
@@ -66,7 +66,7 @@ def test_the_whole_chain(name, tmp_path):
 def test_simulated_power_is_that_of_the_default_estimator():
     people = register()
     for name in ("saturation", "people of all levels"):
-        assignment = kk.randomise(people, DESIGNS[name], id="id", seed="published")
+        assignment = kk.randomise(people.drop(columns="y"), DESIGNS[name], id="id", seed="published")
         power = kk.simulate_power(assignment, people, kk.Shift("y"), effects=(0.0,), draws=50, seed="power")
         found = kk.estimate_effects(assignment, people, "y")[0]
         assert power.rows()[0]["power"] <= 0.2
@@ -76,11 +76,11 @@ def test_simulated_power_is_that_of_the_default_estimator():
 def test_the_areas_of_two_stages_are_no_people():
     """People of an area move together: errors by person would be half of what the estimates vary by."""
     people = register()
-    assignment = kk.randomise(people, SATURATION, id="id", seed="published")
+    assignment = kk.randomise(people.drop(columns="y"), SATURATION, id="id", seed="published")
     spill = SATURATION.effects()["spillover"]
     draws, errors = [], []
     for seed in range(60):
-        one = kk.randomise(people, SATURATION, id="id", seed=seed)
+        one = kk.randomise(people.drop(columns="y"), SATURATION, id="id", seed=seed)
         found = kk.estimate_effects(one, people, "y", contrasts=spill)[0]
         draws.append(found.value)
         errors.append(found.error)
@@ -111,7 +111,7 @@ def test_the_report_says_that_there_were_two_stages(tmp_path):
         analyses=(kk.Analysis("y", kk.DifferenceInMeans()),),
     )
     people = register()
-    findings = kk.analyse(plan, kk.enrol(plan, people, "published"), people)
+    findings = kk.analyse(plan, kk.enrol(plan, people.drop(columns="y"), "published"), people)
     page = kk.write_report(findings, tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Clusters were drawn first, and then people within them: 24 clusters" in page
     assert "Whole clusters were drawn" not in page

@@ -15,7 +15,7 @@ from kokeilu._kernels.streams import Seed
 
 pytestmark = pytest.mark.calibration
 
-REPLICATIONS, LEVEL, N = 600, 0.05, 240
+REPLICATIONS, LEVEL, N = 1_200, 0.05, 240
 THREE = kk.arms(control=2, coaching=1, letter=1)
 OUTCOMES = ("earnings", "rare", "score")
 DESIGNS = {
@@ -23,6 +23,7 @@ DESIGNS = {
     "stratified": kk.Stratified(THREE, by="area"),
     "clustered": kk.Clustered(kk.Complete(THREE), by="office"),
 }
+TIES = "p-values of 299 redraws are often tied, and ties count: conservative"
 FAMILIES = (kk.RomanoWolf(draws=299), kk.WestfallYoung(draws=299))
 
 
@@ -63,6 +64,6 @@ def test_family_wise_error(name: str, family: Any, effect: bool) -> None:
         outcome="one arm works" if effect else "no effect",
         replications=REPLICATIONS,
         rejections=rate,
+        reason=TIES if isinstance(family, kk.WestfallYoung) else "",
     )
-    # Three standard errors of 600 replications.
-    assert rate <= LEVEL + 0.027
+    assert rate <= 0.065

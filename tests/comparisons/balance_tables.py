@@ -73,7 +73,7 @@ def _row(name: str, lines: dict[str, Any], within: Any) -> Found:
 def _regressions(name: str, plain: Any, table: pd.DataFrame, within: Any) -> Found:
     """The model-based rows are estimates of the arm's effect on a covariate."""
     strata = alone(table, "treat", by="stratum")
-    welch = kk.estimate_effects(plain, table, name)[0]
+    welch = kk.estimate_effects(plain, table, name, estimator=kk.DifferenceInMeans(errors="Neyman"))[0]
     pooled = kk.estimate_effects(plain, table, name, estimator=kk.Regression(errors="classical"))[0]
     values = {"welch_t": welch.statistic, "welch_df": welch.dof, "welch_p": welch.p_value()}
     values |= {"pooled_t": pooled.statistic, "pooled_p": pooled.p_value()}

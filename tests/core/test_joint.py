@@ -43,7 +43,7 @@ def test_htz_f_and_chi_square() -> None:
     normal = Estimates(PAIR, covariance=V).joint()
     assert (normal.test, normal.df2) == ("chi-square", None)
     assert normal.p_value == pytest.approx(stats.chi2.sf(FORM, 2), rel=1e-12)
-    assert str(htz).endswith("because.")
+    assert str(htz).endswith("Because.")
     assert htz.rows()[0]["contrasts"] == "coaching - control; letter - control"
     assert len(htz.to_frame()) == 1
 

@@ -49,6 +49,27 @@ def test_rows_hold_the_facts_and_print_as_a_table():
     assert str(both[0]).startswith("outcome")
 
 
+def test_what_holds_for_one_contrast_only_names_it():
+    people = {"n": {"a": 5, "b": 7, "c": 6}, "missing": {"a": 3, "b": 0, "c": 1}, "absent": {"a": 2, "b": 0, "c": 0}}
+    both = Estimates(
+        (estimate(**people, notes=("Of both.", "Of b.")), estimate(**people, arm="c", dof=3.0, notes=("Of both.",)))
+    )
+    text = " ".join(str(both).split())
+    assert text.endswith(
+        "y: DifferenceInMeans, Neyman. Because. "
+        "y: 'a' 5 used, 3 missing (2 not in the table, 1 without a value); 'b' 7 used, 0 missing; "
+        "'c' 6 used, 1 missing (0 not in the table, 1 without a value). Mean under 'a': 3.5000. "
+        "y: Of both. y, b - a: Of b."
+    )
+
+
+def test_an_effect_on_another_scale_says_so():
+    ratio = estimate(scale="log ratio")
+    assert list(ratio.rows()[0])[:4] == ["outcome", "contrast", "scale", "effect"]
+    assert "scale" not in estimate().rows()[0]
+    assert [row["scale"] for row in Estimates((estimate(), ratio)).rows()] == [None, "log ratio"]
+
+
 def test_a_test_prints_its_monte_carlo_error():
     result = TestResult(
         name="randomisation", outcome="y", arm="b", reference="a", statistic=1.0, p_value=0.03, draws=99,
@@ -56,6 +77,7 @@ def test_a_test_prints_its_monte_carlo_error():
     )  # fmt: skip
     assert result.rows()[0]["p_error"] == 0.01
     assert "Why." in str(result)
+    assert "'a' 1 used, 0 missing; 'b' 1 used, 0 missing." in str(result)
 
 
 @pytest.mark.parametrize(

@@ -197,3 +197,11 @@ def test_one_person_left_over_does_not_undo_the_pairs() -> None:
     assert any("2 of 21 strata are too small" in note and "(3 people)" in note for note in found.notes)
     assert found.error < 5.0  # without pairs about 9; the pool of three spans the gap between two pairs
     assert kk.randomisation_test(assignment, table, "y", draws=99).interval is not None
+
+
+def test_outcomes_whose_squares_overflow_are_refused() -> None:
+    trial = kk.randomise({"id": list(range(12))}, kk.Complete(kk.arms(control=1, coaching=1)), id="id", seed="huge")
+    table = {"id": list(range(12)), "y": [1e200 * (k % 5) for k in range(12)]}
+    for run in (kk.estimate_effects, kk.randomisation_test, kk.family_test):
+        with pytest.raises(kk.errors.DataError, match=r"'y' is beyond 1e60 in size for 9 people"):
+            run(trial, table, "y")

@@ -249,6 +249,25 @@ def test_few_clusters_in_an_arm_of_a_stratum(table: pd.DataFrame, small: str, ki
     assert p @ variances >= p @ (np.array(values) - mean) ** 2 - 1e-10
 
 
+@pytest.mark.parametrize("sizes", [(2, 7), (3, 6), (3, 4, 5)])
+def test_one_small_stratum_beside_others_leaves_no_bias(sizes: tuple[int, ...]) -> None:
+    strata, n = np.repeat(np.arange(len(sizes)), sizes), sum(sizes)
+    register = {"id": list(range(n)), "s": strata.tolist()}
+    trial = kk.randomise(register, kk.Stratified(TWO, by="s"), id="id", seed="one small stratum")
+    rng, law = np.random.default_rng(1), []
+    first = rng.normal(size=n) + strata
+    second = first + rng.normal(size=n) + 1.0
+    for one, chance in allocations(trial):
+        y = np.where(one.codes == 1, second, first)
+        found = kk.estimate_effects(one, {"id": np.arange(n), "y": y}, "y")[0]
+        assert found.variance == "collapsed strata"
+        law.append((found.value, found.error**2, chance))
+    values, variances, p = np.array(law).T
+    mean = p @ values
+    assert mean == pytest.approx(float((second - first).mean()), abs=1e-10)
+    assert p @ variances >= p @ (values - mean) ** 2
+
+
 def test_the_sharp_bound_lies_between_neyman_and_the_truth() -> None:
     sharp, neyman = (law_of("Complete", by(kk.DifferenceInMeans(errors=kind))) for kind in ("sharp", "Neyman"))
     assert sharp[0] == neyman[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,8 +97,20 @@ def test_pairs_and_small_strata(make_view: Maker) -> None:
     assert "3 have one person in an arm" in found.reason
 
 
-def test_strata_that_cannot_be_pooled_fall_back_to_hc2(make_view: Maker) -> None:
-    view = make_view(uniform(4, 12), np.arange(12) % 2, strata=[0, 0] + [1] * 10)
+def test_a_lone_small_stratum_takes_the_variance_of_the_whole_arm(make_view: Maker) -> None:
+    y, codes, strata = uniform(4, 12), np.arange(12) % 2, np.array([0, 0] + [1] * 10)
+    found = DifferenceInMeans().estimate(make_view(y, codes, strata=strata))[0]
+    assert found.variance == "collapsed strata"
+    assert "too few to be pooled" in found.reason
+    gap = [y[(codes == 1) & (strata == s)].mean() - y[(codes == 0) & (strata == s)].mean() for s in (0, 1)]
+    assert found.value == pytest.approx((2 * gap[0] + 10 * gap[1]) / 12)
+    own = sum(y[(codes == a) & (strata == 1)].var(ddof=1) / 5 for a in (0, 1))
+    whole = sum(y[codes == a].var(ddof=1) for a in (0, 1))
+    assert found.error**2 == pytest.approx((2 / 12) ** 2 * whole + (10 / 12) ** 2 * own)
+
+
+def test_survey_weights_in_strata_that_cannot_be_pooled_fall_back_to_hc2(make_view: Maker) -> None:
+    view = replace(make_view(uniform(4, 12), np.arange(12) % 2, strata=[0, 0] + [1] * 10), weights=np.ones(12))
     found = DifferenceInMeans().estimate(view)[0]
     assert found.variance == "HC2"
     assert "cannot be pooled" in found.reason
@@ -259,3 +272,38 @@ def test_a_rare_outcome_and_a_small_arm_are_told(make_view: Maker) -> None:
     even = DifferenceInMeans().estimate(make_view(rare, np.arange(1000) % 2))[0]
     assert not any("skewed" in note for note in even.notes)
     assert not DifferenceInMeans().estimate(make_view(uniform(12, 1000), codes))[0].notes
+
+
+def test_few_events_give_as_many_degrees_of_freedom_less_one(make_view: Maker) -> None:
+    codes = np.arange(400) % 2
+    y = np.isin(np.arange(400), [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 1, 3, 5, 7]).astype(float)
+    found = DifferenceInMeans().estimate(make_view(y, codes))[0]
+    plain = DifferenceInMeans(errors="Neyman").estimate(make_view(y, codes))[0]
+    assert (found.value, found.error, found.variance) == (plain.value, plain.error, "Neyman")
+    assert found.dof == 14.0
+    assert plain.dof is not None
+    assert plain.dof > 300
+    assert "only 15 of 400 people have the rarer of two values: as many, less one, are taken" in found.reason
+    assert "the rarer" not in plain.reason
+    # The same outcome turned round, and on another scale.
+    assert DifferenceInMeans().estimate(make_view(7 - 3 * y, codes))[0].dof == 14.0
+    # A third value, or more events, and Welch's degrees of freedom stay.
+    third = np.where(np.arange(400) == 399, 2.0, y)
+    assert DifferenceInMeans().estimate(make_view(third, codes))[0].dof != 14.0
+
+
+def test_more_care_never_makes_an_interval_shorter(make_view: Maker) -> None:
+    # Four of 60 people and a skewed outcome: the variance of both arms together, but not its 58 degrees of freedom.
+    rng, raised = np.random.default_rng(8), 0
+    for _ in range(60):
+        codes = (np.arange(60) < 4).astype(int)
+        y = rng.exponential(size=60) * np.where(codes, 2.0, 1.0)
+        view = make_view(y, codes, shares=np.tile([56 / 60, 4 / 60], (60, 1)))
+        plain, careful = (DifferenceInMeans(errors=kind).estimate(view)[0] for kind in ("Neyman", "auto"))
+        assert plain.variance == "Neyman"
+        welch = sum(y[codes == a].var(ddof=1) / (codes == a).sum() for a in (0, 1))
+        assert plain.error**2 == pytest.approx(welch)
+        raised += careful.variance == "pooled over arms"
+        assert careful.value == plain.value
+        assert np.ptp(careful.interval(0.95)) >= np.ptp(plain.interval(0.95)) - 1e-12
+    assert raised > 5

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from comparisons.common import HERE, cases_of
 
 FILES = sorted(path.stem for path in HERE.glob("*.json"))

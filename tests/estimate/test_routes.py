@@ -47,8 +47,8 @@ EXACT: dict[str, tuple[Any, int]] = {
     "complete": (kk.Complete(TWO), 8),
     "leftovers": (kk.Complete(UNEVEN), 7),
     "stratified": (kk.Stratified(TWO, by="area"), 8),
-    "stratified, leftovers": (kk.Stratified(UNEVEN, by="area"), 8),
-    "strata alone": (kk.Stratified(UNEVEN, by="area", leftovers="stratum"), 8),
+    "stratified, leftovers": (kk.Stratified(UNEVEN, by="area"), 7),
+    "strata alone": (kk.Stratified(UNEVEN, by="area", leftovers="stratum"), 7),
     "shares by stratum": (kk.Stratified({"north": TWO, "south": kk.arms(control=1, coaching=3)}, by="area"), 8),
     "pairs": (kk.Stratified(TWO, by="pair"), 10),
     "clusters": (kk.Clustered(kk.Complete(TWO), by="office"), 12),
@@ -102,8 +102,8 @@ def test_the_exact_law_is_that_of_all_assignments(name: str) -> None:
 
 
 CONDITIONAL: dict[str, tuple[Any, int, str]] = {
-    "three arms": (kk.Complete(THREE), 6, "given who stands in the other arms"),
-    "three arms in strata": (kk.Stratified(THREE, by="area"), 6, "given who stands in the other arms"),
+    "three arms": (kk.Complete(THREE), 6, "the people of other arms staying where they are"),
+    "three arms in strata": (kk.Stratified(THREE, by="area"), 6, "the people of other arms staying where they are"),
     "people without an outcome": (kk.Stratified(UNEVEN, by="area"), 8, "given how many observed people each arm has"),
 }
 

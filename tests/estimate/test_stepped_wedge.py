@@ -143,3 +143,13 @@ def test_the_interval_moves_with_the_effect() -> None:
     assert none.interval[0] < none.statistic < none.interval[1]
     assert ten.p_value == pytest.approx(1 / 500)
     assert "begun less not yet begun" in ten.reason
+
+
+def test_a_comparison_of_sequences_says_that_it_is_no_effect_of_treatment() -> None:
+    offices = {"office": list(range(24))}
+    design = kk.SteppedWedge(("spring", "autumn", "never"), cluster=None)
+    trial = kk.randomise(offices, design, id="office", seed="sequences")
+    table = {**offices, "y": [g * 7 % 5 for g in range(24)]}
+    assert "sequences of a stepped wedge" in str(kk.estimate_effects(trial, table, "y")[0].notes)
+    merged = kk.merge_arms(trial, design.started_by(1))
+    assert not any("stepped wedge" in note for note in kk.estimate_effects(merged, table, "y")[0].notes)

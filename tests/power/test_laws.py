@@ -334,7 +334,7 @@ IMPOSSIBLE: dict[str, tuple[Any, str]] = {
         lambda: kk.detectable_effect(
             kk.Complete(kk.arms(a=1, b=1, c=1)), 40, kk.Proportion(base=0.9), test=kk.Dunnett()
         ),
-        "even the largest in every arm has 0.242",
+        "even the largest in every arm has 0\\.[0-9]+",
     ),
     "an effect on the wrong side of the margin": (
         lambda: kk.sample_size(EVEN, PLAIN, effect=-0.5, test=kk.NonInferiority(margin=-0.3)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,14 @@ __all__ = ["cumulative", "event_share", "restricted_mean", "restricted_variance"
 Floats = npt.NDArray[np.float64]
 
 NODES = 24
+
+
+@lru_cache(maxsize=4)
+def _nodes(count: int) -> tuple[Floats, Floats]:
+    """Points and weights of Gauss and Legendre: an eigenproblem that is solved once."""
+    x, w = np.polynomial.legendre.leggauss(count)
+    x.flags.writeable = w.flags.writeable = False
+    return x, w
 
 
 def _starts(lengths: Sequence[float]) -> Floats:
@@ -86,7 +95,7 @@ def event_share(
     low = study - accrual
     kinks = [x for x in _starts(lengths) if low < x < study]
     edges = np.array([low, *kinks, study])
-    x, w = np.polynomial.legendre.leggauss(NODES)
+    x, w = _nodes(NODES)
     half = 0.5 * np.diff(edges)
     points = (edges[:-1] + half)[:, None] + half[:, None] * x
     return float((_event_by(points, hazards, lengths, dropout) * w * half[:, None]).sum() / accrual)
@@ -110,7 +119,7 @@ def restricted_mean(horizon: float, hazards: Sequence[float], lengths: Sequence[
 def restricted_variance(horizon: float, hazards: Sequence[float], lengths: Sequence[float] = ()) -> float:
     """Return Var min(T, horizon) = 2 int t S - (int S)^2: complete follow-up to the horizon, the rule in registers."""
     moment = 0.0
-    x, w = np.polynomial.legendre.leggauss(2 * NODES)
+    x, w = _nodes(2 * NODES)
     for a, b, _ in _pieces(horizon, lengths):
         half = 0.5 * (b - a)
         t = a + half * (x + 1.0)

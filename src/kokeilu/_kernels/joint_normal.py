@@ -12,6 +12,7 @@ f_nu the density of sqrt(chi2_nu / nu). Equally correlated normal statistics are
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +26,16 @@ Z_NODES, S_NODES = 100, 60
 EDGE = 9.0
 
 
+@lru_cache(maxsize=4)
+def _nodes(count: int) -> tuple[Floats, Floats]:
+    """Points and weights of Gauss and Legendre: an eigenproblem that is solved once."""
+    x, w = np.polynomial.legendre.leggauss(count)
+    x.flags.writeable = w.flags.writeable = False
+    return x, w
+
+
 def _factor() -> tuple[Floats, Floats]:
-    x, w = np.polynomial.legendre.leggauss(Z_NODES)
+    x, w = _nodes(Z_NODES)
     z = EDGE * x
     return z, EDGE * w * np.exp(-0.5 * z**2) / math.sqrt(2.0 * math.pi)
 
@@ -35,7 +44,7 @@ def _spread(dof: float) -> tuple[Floats, Floats]:
     """Points and weights of s = sqrt(chi2_nu / nu) on 1 +- 9 / sqrt(2 nu), cut at 0; s = 1 for infinitely many."""
     if math.isinf(dof):
         return np.ones(1), np.ones(1)
-    x, w = np.polynomial.legendre.leggauss(S_NODES)
+    x, w = _nodes(S_NODES)
     reach = EDGE / math.sqrt(2.0 * dof)
     low, high = max(0.0, 1.0 - reach), 1.0 + max(reach, EDGE / dof)
     beyond = low - 1.0 + 0.5 * (high - low) * (x + 1.0)
@@ -45,11 +54,13 @@ def _spread(dof: float) -> tuple[Floats, Floats]:
     return 1.0 + beyond, density / density.sum()
 
 
-def _window(critical: float, loadings: Floats, ncp: Floats, dof: float, two_sided: bool) -> tuple[Floats, Floats]:
+def _window(
+    critical: npt.ArrayLike, loadings: Floats, ncp: Floats, dof: float, two_sided: bool
+) -> tuple[Floats, Floats]:
     """Probability that each statistic stays inside, (S, Z, m), and the weights, (S, Z)."""
     z, wz = _factor()
     s, ws = _spread(dof)
-    rest = np.sqrt(1.0 - loadings**2)
+    rest, critical = np.sqrt(1.0 - loadings**2), np.asarray(critical, dtype=np.float64)
     middle = ncp + loadings * z[:, None]
     inside = special.ndtr((critical * s[:, None, None] - middle) / rest)
     if two_sided:
@@ -58,13 +69,13 @@ def _window(critical: float, loadings: Floats, ncp: Floats, dof: float, two_side
 
 
 def none_rejects(
-    critical: float, loadings: npt.ArrayLike, ncp: npt.ArrayLike, dof: float, *, two_sided: bool = True
+    critical: npt.ArrayLike, loadings: npt.ArrayLike, ncp: npt.ArrayLike, dof: float, *, two_sided: bool = True
 ) -> float:
     """Return the probability that no statistic exceeds the critical value.
 
     Parameters
     ----------
-    critical : float
+    critical : float, or float64 array, shape (m,)
     loadings : float64 array, shape (m,)
         Correlation of each statistic with the common factor, in [0, 1); the correlation of two is the product.
     ncp : float64 array, shape (m,)
@@ -77,7 +88,7 @@ def none_rejects(
 
 
 def all_reject(
-    critical: float, loadings: npt.ArrayLike, ncp: npt.ArrayLike, dof: float, *, two_sided: bool = True
+    critical: npt.ArrayLike, loadings: npt.ArrayLike, ncp: npt.ArrayLike, dof: float, *, two_sided: bool = True
 ) -> float:
     """Return the probability that every statistic exceeds the critical value; arguments as :func:`none_rejects`."""
     inside, weight = _window(critical, np.asarray(loadings, float), np.asarray(ncp, float), dof, two_sided)

@@ -144,6 +144,18 @@ class Many:
         tables = [(group, table) for group in self._groups for table in group.tables.values()]
         self._width = max(table.shape[0] + group.ends.size * table.shape[1] for group, table in tables)
 
+    def pairs(self) -> list[tuple[int, int]]:
+        """The two arms of each contrast, the smaller code first."""
+        return [(min(one.arm, one.reference), max(one.arm, one.reference)) for one in self._contrasts]
+
+    def only(self, places: Sequence[int], units: Integers) -> Many:
+        """Some of the contrasts, over the units that may stand in their arms."""
+        slices = [
+            one._replace(features=tuple(part[units] for part in one.features), strata=one.strata[units])
+            for one in self._slices
+        ]
+        return Many(slices, [self._contrasts[place] for place in places])
+
     def estimates(self, codes: Codes) -> tuple[Floats, Floats]:
         """Differences and their standard errors, (b, m) each; NaN where undefined.
 

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 from scipy import special, stats
 
 __all__ = ["equivalence_power"]
 
+Floats = npt.NDArray[np.float64]
+
 NODES = 400
+LARGE = 1e4
+
+
+@lru_cache(maxsize=4)
+def _nodes(count: int) -> tuple[Floats, Floats]:
+    """Points and weights of Gauss and Legendre: an eigenproblem that is solved once."""
+    x, w = np.polynomial.legendre.leggauss(count)
+    x.flags.writeable = w.flags.writeable = False
+    return x, w
+
+
+def _height(dof: float) -> float:
+    """ln of 2 (nu/2)^(nu/2) exp(-nu/2) / Gamma(nu/2), the density of sqrt(chi2_nu / nu) at 1; Stirling for large nu."""
+    x = 0.5 * dof
+    if x > LARGE:
+        return math.log(2.0) + 0.5 * math.log(x / (2.0 * math.pi)) - 1.0 / (12.0 * x)
+    return math.log(2.0) + x * math.log(x) - x - math.lgamma(x)
 
 
 def equivalence_power(effect: float, low: float, high: float, error: float, dof: float, alpha: float) -> float:
@@ -38,15 +59,11 @@ def equivalence_power(effect: float, low: float, high: float, error: float, dof:
         left, right = max(0.0, 1.0 - reach), min(widest, 1.0 + max(reach, 10.0 / dof))
         if right <= left:
             return 0.0
-        x, w = np.polynomial.legendre.leggauss(NODES)
+        x, w = _nodes(NODES)
         s = left + 0.5 * (right - left) * (x + 1.0)
-        log_density = (
-            math.log(2.0)
-            + 0.5 * dof * math.log(dof / 2.0)
-            - float(special.gammaln(dof / 2.0))
-            + (dof - 1.0) * np.log(s)
-            - 0.5 * dof * s**2
-        )
+        # About s = 1, so that no large numbers are subtracted however many degrees there are.
+        beyond = s - 1.0
+        log_density = _height(dof) + dof * (np.log1p(beyond) - beyond - 0.5 * beyond**2) - np.log1p(beyond)
         weight = 0.5 * (right - left) * w * np.exp(log_density)
     upper = special.ndtr((high - effect) / error - critical * s)
     lower = special.ndtr((low - effect) / error + critical * s)

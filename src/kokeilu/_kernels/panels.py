@@ -101,7 +101,12 @@ def wedge_variance(
 
 
 def saturation_variances(
-    shares: Sequence[tuple[float, float]], *, clusters: float, size: float, between: float, within: float
+    shares: Sequence[tuple[float, float]],
+    *,
+    clusters: float,
+    size: float,
+    between: float | tuple[float, ...],
+    within: float | tuple[float, ...],
 ) -> dict[str, float]:
     """Return the squared errors of the effects on the treated and on the untreated in treated areas.
 
@@ -115,9 +120,11 @@ def saturation_variances(
         With a saturation of 0, the pure control.
     clusters, size : float
         Clusters C and people n in each.
-    between, within : float
-        Variances tau^2 of clusters and sigma^2 of people.
+    between, within : float, or (arm, control)
+        Variances tau^2 of clusters and sigma^2 of people. Those of the pure controls enter by tau^2 / psi and
+        sigma^2 / (n psi), the others with the arm.
     """
+    tau2, sigma2 = (np.broadcast_to(np.asarray(v, dtype=np.float64), (2,)) for v in (between, within))
     level = np.array([pi for pi, _ in shares])
     weight = np.array([share for _, share in shares])
     psi = float(weight[level == 0.0].sum())
@@ -130,7 +137,8 @@ def saturation_variances(
     def squared(part: float) -> float:
         if part <= 0.0:
             return float("inf")
-        spread = 1.0 / (psi * (1.0 - psi)) + (1.0 - psi) * eta2 / part**2
-        return (size * between * spread + within * (part + psi) / (part * psi)) / (size * clusters)
+        spread = 1.0 / (1.0 - psi) + (1.0 - psi) * eta2 / part**2
+        arm, control = tau2[0] * spread + sigma2[0] / (size * part), (tau2[1] + sigma2[1] / size) / psi
+        return float((arm + control) / clusters)
 
     return {"mu": mu, "mu_S": mu_s, "psi": psi, "eta2": eta2, "treated": squared(mu), "untreated": squared(mu_s)}

@@ -70,7 +70,7 @@ def go_down(
     order = np.lexsort((ranks, lists))
     # How many before each person of the order, all lists together and then less those of earlier lists, keep an offer.
     kept = ~declined[order]
-    before = np.cumsum(kept) - kept
+    before: NDArray[np.int64] = np.cumsum(kept, dtype=np.int64) - kept
     starts = np.searchsorted(lists[order], np.arange(len(places)))
     before -= np.concatenate([before, [0]])[np.minimum(starts, len(order))][lists[order]]
     offered = np.zeros(len(lists), dtype=bool)

@@ -36,11 +36,13 @@ FULL = 1e-8
 class Projection(NamedTuple):
     """Stratum effects and covariates, in the order of the strata.
 
-    `order` (n,) sorts people by stratum, `sizes` (S,) are the strata's people; `basis` (n, r) is orthonormal and
-    centred within strata, `leverage` (n,) is q; `centred` (n, p) are the covariates less their means over everybody.
+    `order` (n,) sorts people by stratum, `place` (n,) is the stratum of each in this order, `sizes` (S,) are the
+    strata's people and `starts` (S,) the first of them; `basis` (n, r) is orthonormal and centred within strata,
+    `leverage` (n,) is q; `centred` (n, p) are the covariates less their means over everybody.
     """
 
     order: Integers
+    place: Integers
     sizes: Integers
     starts: Integers
     basis: Floats
@@ -54,7 +56,9 @@ class Projection(NamedTuple):
         sizes = np.bincount(strata).astype(np.int64)
         starts = (np.cumsum(sizes) - sizes).astype(np.int64)
         centred = (covariates - covariates.mean(axis=0))[order] if covariates.shape[1] else covariates[order]
-        blank = cls(order, sizes, starts, np.empty((len(order), 0)), np.repeat(1.0 / sizes, sizes), centred)
+        blank = cls(
+            order, strata[order], sizes, starts, np.empty((len(order), 0)), np.repeat(1.0 / sizes, sizes), centred
+        )
         if not covariates.shape[1]:
             return blank
         found = fit(columns_of(centred, levels=strata[order]), np.zeros(len(order)))
@@ -76,12 +80,17 @@ class Projection(NamedTuple):
         inner = self.within(columns)
         return inner - self.basis @ (self.basis.T @ inner) if self.basis.shape[1] else inner
 
-    def rows(self, table: Floats) -> Floats:
-        """The same for rows (b, n), in place."""
-        table -= np.repeat(np.add.reduceat(table, self.starts, axis=1) / self.sizes, self.sizes, axis=1)
+    def rows(self, table: Floats, spare: Floats) -> None:
+        """Take the projection out of rows (b, n), in place; `spare` (b, n) is overwritten."""
+        means = np.add.reduceat(table, self.starts, axis=1) / self.sizes if len(self.sizes) > 1 else None
+        if means is None:
+            table -= table.mean(axis=1, keepdims=True)
+        else:
+            np.take(means, self.place, axis=1, out=spare, mode="clip")
+            table -= spare
         if self.basis.shape[1]:
-            table -= (table @ self.basis) @ self.basis.T
-        return table
+            np.matmul(table @ self.basis, self.basis.T, out=spare)
+            table -= spare
 
 
 def refitted(
@@ -116,37 +125,50 @@ def refitted(
 
     Source: MacKinnon & White (1985); Lin (2013).
     """
-    sorted_codes = codes[:, projection.order]
+    plain = (np.diff(projection.order) == 1).all()
+    sorted_codes = codes if plain else codes[:, projection.order]
     outcome = projection.residuals((y - y.mean())[projection.order, None])[:, 0]
-    others = [int(code) for code in np.unique(codes) if code != reference]
+    others = _others(codes, reference)
     if len(others) == 1 and not (interacted and projection.centred.shape[1]):
         return _two_arms(outcome, sorted_codes, projection, arm, power)
     found = [_one(outcome, row, projection, arm, reference, interacted, power) for row in sorted_codes]
     return Drawn(*np.array(found).reshape(-1, 3).T)
 
 
+def _others(codes: Codes, reference: int) -> list[int]:
+    """Arms that occur, but the reference."""
+    return [code for code in range(int(codes.max()) + 1) if code != reference and (codes == code).any()]
+
+
 def _two_arms(y: Floats, codes: Codes, projection: Projection, arm: int, power: float) -> Drawn:
-    """Value z'y / z'z, squared error sum z^2 e^2 / (1 - h)^power / (z'z)^2."""
+    """Value z'y / z'z, squared error sum z^2 e^2 / (1 - h)^power / (z'z)^2, from few passes over (b, n) in place."""
     draws, n = codes.shape
     value, error = np.empty(draws), np.empty(draws)
     step = max(1, CHUNK_CELLS // n)
-    people = (codes == arm).sum(axis=1, dtype=np.int64).astype(np.float64)
-    most = people * (n - people) / n
+    buffers = np.empty((2, min(step, draws), n))
     for start in range(0, draws, step):
         rows = slice(start, min(start + step, draws))
-        z = projection.rows((codes[rows] == arm).astype(np.float64))
+        z, score = buffers[:, : rows.stop - rows.start]
+        np.equal(codes[rows], arm, out=z, casting="unsafe")
+        people = z.sum(axis=1)
+        projection.rows(z, score)
         squares = np.einsum("bn,bn->b", z, z)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            slope = (z @ y) / squares
-            residual = y - slope[:, None] * z
-            np.square(z, out=z)
-            gap = 1.0 - projection.leverage - z / squares[:, None]
-            full = (gap < FULL).any(axis=1) | ~(squares > FULL * most[rows])
-            residual *= residual
-            residual *= z
-            residual /= gap if power == 1.0 else gap**power
-            value[rows] = slope
-            error[rows] = np.where(full, np.nan, np.sqrt(residual.sum(axis=1)) / squares)
+        usable = squares > FULL * people * (n - people) / n
+        squares[~usable] = 1.0
+        slope = (z @ y) / squares
+        np.multiply(z, -slope[:, None], out=score)
+        score += y
+        score *= z
+        z *= z
+        z *= -1.0 / squares[:, None]
+        z += 1.0 - projection.leverage
+        usable &= z.min(axis=1) >= FULL
+        if power != 1.0:
+            z **= power
+        score *= score
+        score /= np.where(usable[:, None], z, 1.0) if not usable.all() else z
+        value[rows] = slope
+        error[rows] = np.where(usable, np.sqrt(score.sum(axis=1)) / squares, np.nan)
     return Drawn(value, error, np.full(draws, float(n - projection.rank - 1)))
 
 
@@ -154,7 +176,7 @@ def _one(
     y: Floats, codes: Codes, projection: Projection, arm: int, reference: int, interacted: bool, power: float
 ) -> tuple[float, float, float]:
     """One draw of any number of arms: the columns it makes by a Cholesky factor."""
-    others = [int(code) for code in np.unique(codes) if code != reference]
+    others = _others(codes, reference)
     if arm not in others or reference not in codes:
         return np.nan, np.nan, np.nan
     held = [(codes == code).astype(np.float64)[:, None] for code in others]

@@ -5,13 +5,13 @@ Source: Westfall & Young (1993), algorithms 2.8 and 4.1; Ge, Dudoit & Speed (200
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["StepDown", "max_t", "min_p"]
+__all__ = ["StepDown", "max_t", "min_p", "over_parts"]
 
 Floats = NDArray[np.float64]
 Batches = Iterable[tuple[Floats, Floats | None]]
@@ -100,6 +100,32 @@ def min_p(observed: Floats, batches: Batches) -> StepDown:
     adjusted = np.empty_like(own)
     adjusted[order] = np.minimum(np.maximum.accumulate(hits), 1.0)
     return StepDown(own, adjusted, len(table) - (not exact), exact)
+
+
+def over_parts(adjusted: Sequence[Floats]) -> list[Floats]:
+    r"""Adjust over several parts of a family, each already adjusted within itself, whatever their dependence.
+
+    The closure of Bonferroni's test over the parts: an intersection of hypotheses from k parts is rejected at k times
+    the smallest of its parts' p-values. A part is least rejected by its largest adjusted p-value
+    :math:`P_c`, so that hypothesis i gets :math:`\max_k (1 + k) \min(\tilde p_i, P_{(k)})`, with :math:`P_{(k)}` the
+    k-th largest of the other parts' and :math:`P_{(0)} = \infty`. With one hypothesis in each part this is Holm's.
+
+    Source: Marcus, Peritz & Gabriel (1976), Biometrika 63.
+
+    Parameters
+    ----------
+    adjusted : sequence of arrays
+        Step-down p-values of each part.
+    """
+    largest = np.array([part.max() for part in adjusted])
+    found = []
+    for own, part in enumerate(adjusted):
+        others = np.sort(np.delete(largest, own))[::-1]
+        ceilings = np.append(np.inf, others)
+        found.append(
+            np.minimum(((1.0 + np.arange(ceilings.size)) * np.minimum(part[:, None], ceilings)).max(axis=1), 1.0)
+        )
+    return found
 
 
 def _share(hits: Floats, draws: int, exact: bool) -> Floats:

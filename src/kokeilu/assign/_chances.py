@@ -12,6 +12,7 @@ from kokeilu._kernels.streams import Seed, Stream
 from kokeilu.assign._seated import SeatedLottery
 from kokeilu.assign.bernoulli import BernoulliLottery
 from kokeilu.assign.clustered import ClusteredLottery
+from kokeilu.assign.waves import WavesLottery
 from kokeilu.core.population import frozen_array
 from kokeilu.core.protocols import Exchangeable, Floats, Ints, Lottery
 
@@ -79,6 +80,8 @@ def arms_alike(lottery: Lottery) -> bool:
     """
     if isinstance(lottery, ClusteredLottery):
         return arms_alike(lottery.base)
+    if isinstance(lottery, WavesLottery):
+        return all(arms_alike(part) for part in lottery.lotteries)
     if not isinstance(lottery, (SeatedLottery, BernoulliLottery)):
         return False
     return all(len(set(row)) == 1 for row in set(lottery.shares_by_stratum))

@@ -203,8 +203,9 @@ class ScreenedLottery:
         """Say that chances are no longer the shares of the base, where that is so or cannot be ruled out."""
         if self._inclusion.equal_chance:
             return ()
+        moved = "moved" if self._inclusion.exact else "may have moved"
         note = (
-            "the arms have unequal shares, and drawing again moved people's chances: under this restriction a person's "
+            f"the arms are not alike, and drawing again {moved} people's chances: under this restriction a person's "
             f"probability is {self._off_by(self._listed)}. Estimates weight people by the chances as they are; "
             "equal_chance=True would refuse."
         )

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import combinations
-from math import comb, prod
-from typing import Any
+from math import prod
 
 import numpy as np
 
 from kokeilu._checks import count_of
+from kokeilu._kernels.arrangements import all_arrangements, arrangements
 from kokeilu._kernels.seat_law import SeatMoments, seat_law
 from kokeilu._kernels.seats import leftover_seats, seat_targets
 from kokeilu._kernels.shuffle import seat_people
@@ -121,7 +120,7 @@ class SeatedLottery:
         """Return the number of distinct assignments, None above 2,000 units or where the seat law is too wide."""
         if self.n_units > COUNTED_UNITS or self._law is None:
             return None
-        return sum(prod(_arrangements(row) for row in table.tolist()) for table in self._law[0])
+        return sum(prod(arrangements(row) for row in table.tolist()) for table in self._law[0])
 
     def every(self) -> Iterator[tuple[Codes, Floats]]:
         """Yield every assignment with its exact probability: seat table by seat table, all equal within one."""
@@ -129,7 +128,7 @@ class SeatedLottery:
             raise DesignError("this lottery has too many seat tables to list.")
         members = [np.flatnonzero(self.strata == s) for s in range(len(self.sizes))]
         for table, chance in zip(*self._law, strict=True):
-            blocks = [_all_arrangements(tuple(row)) for row in table.tolist()]
+            blocks = [all_arrangements(tuple(row)) for row in table.tolist()]
             total = prod(len(block) for block in blocks)
             step = max(1, EVERY_CELLS // self.n_units)
             for start in range(0, total, step):
@@ -165,29 +164,3 @@ def share_table(rows: Sequence[tuple[Fraction, ...]]) -> Floats:
     place = {key: position for position, key in enumerate(distinct)}
     table = np.array([[float(share) for share in row] for row in distinct.values()])
     return table[[place[id(row)] for row in rows]]
-
-
-def _arrangements(counts: Sequence[int]) -> int:
-    """Multinomial coefficient."""
-    left, ways = sum(counts), 1
-    for count in counts:
-        ways *= comb(left, count)
-        left -= count
-    return ways
-
-
-def _all_arrangements(counts: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.int8]]:
-    """Return every order of counts[0] zeros, counts[1] ones, …, shape (multinomial, sum(counts))."""
-    n, last = sum(counts), len(counts) - 1
-    if last == 0:
-        return np.zeros((1, n), dtype=np.int8)
-    rest = _all_arrangements(counts[:-1])
-    size = comb(n, counts[last]), counts[last]
-    picks = np.array(list(combinations(range(n), counts[last])), dtype=np.int64).reshape(size)
-    ways = np.arange(len(picks))
-    free = np.ones((len(picks), n), dtype=bool)
-    free[ways[:, None], picks] = False
-    others = np.nonzero(free)[1].reshape(len(picks), 1, n - counts[last])
-    out = np.full((len(picks), len(rest), n), last, dtype=np.int8)
-    out[ways[:, None, None], np.arange(len(rest))[:, None], others] = rest
-    return out.reshape(len(picks) * len(rest), n)

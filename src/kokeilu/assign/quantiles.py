@@ -89,7 +89,7 @@ class StratifiedByQuantiles:
         for name, groups in self.on:
             values = _numbers(population, name)
             if groups > 1 and len(values) > 1 and np.ptp(values) == 0.0:
-                raise DesignError(f"{name!r} is the same for everybody, so it makes no groups. Leave it out, or check it.")
+                raise DesignError(f"{name!r} is the same for everybody, so it makes no groups. Leave it out, or check.")
             strata = strata * groups + quantile_groups(values, groups)
             strata = np.unique(strata, return_inverse=True)[1].astype(np.int64)
         return SeatedLottery(

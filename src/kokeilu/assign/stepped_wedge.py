@@ -159,6 +159,15 @@ class SteppedWedge:
             for key, label in groups.items()
         }
 
+    def cautions(self) -> tuple[str, ...]:
+        """Return what to say beside a comparison of sequences."""
+        text = (
+            "the arms are sequences of a stepped wedge: this compares sequences with each other, whenever each began, "
+            "and is no effect of treatment. Use kokeilu.stepped_wedge_effects for rows by period, or for one period "
+            "kokeilu.merge_arms with design.started_by(period)."
+        )
+        return (text,)
+
     def describe(self) -> str:
         """Say the rule in one sentence."""
         whom = f"clusters by {self.cluster}" if self.cluster else "people"

@@ -94,8 +94,8 @@ class ThresholdBlocks:
         least = seats_in_whole(self.arms, self.min_size, name="min_size", where="ThresholdBlocks")
         if len(population) < least:
             raise DesignError(
-                f"blocks of {least:,} or more cannot be made of {count_of(len(population), 'person', 'people')}. Take a "
-                "smaller min_size."
+                f"blocks of {least:,} or more cannot be made of {count_of(len(population), 'person', 'people')}. Take "
+                "a smaller min_size."
             )
         blocks = threshold_blocks(coordinates(population, self.on, strata, self.distance), strata, least)
         return SeatedLottery(

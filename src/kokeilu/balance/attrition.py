@@ -25,6 +25,7 @@ from kokeilu.errors import DesignError
 
 __all__ = ["Attrition", "AttritionArm", "AttritionRow", "check_attrition"]
 
+NONE = 1e-9
 POWER = 2.8
 """1.96 + 0.84: a difference of so many standard errors is found in 80 of 100 trials."""
 
@@ -218,7 +219,13 @@ def _arms(case: _Case, view: View, limits: tuple[float, float] | None) -> tuple[
     values, errors = _differences(case)
     rest = [_bounded(case, view, first, k, limits) for k in range(1, len(names))]
     found = [
-        replace(one, difference=float(value), error=float(error), detectable=POWER * float(error))
+        # Without an error (nobody, or everybody, in either arm) nothing is known of what could be found.
+        replace(
+            one,
+            difference=float(value),
+            error=float(error),
+            detectable=POWER * float(error) if error > NONE else None,
+        )
         if np.isfinite(value)
         else one
         for one, value, error in zip(rest, values, errors, strict=True)

@@ -137,6 +137,8 @@ def _from_elsewhere(observed: Mapping[Any, Any], shares: Any, fixed: bool) -> Co
             "the shares of the strata name different arms. State a share for every arm, 0 where it has none."
         )
     table = [[_number(counts, name, names) for name in names] for counts in observed.values()]
+    if not any(map(sum, table)):
+        raise DesignError("every number is 0: nobody was counted, and there is nothing to compare.")
     return Counted(
         arms=names,
         table=np.array(table, dtype=np.int64),

@@ -26,7 +26,9 @@ from kokeilu.errors import DataError, DesignError
 __all__ = ["ArmCount", "Breach", "Counts", "RatioTest", "check_counts"]
 
 SMALL = 5.0
-"""Expected counts below which the chi-square is replaced by the exact multinomial."""
+"""Expected counts below which a chi-square says too little."""
+EXACT = 10.0
+"""Expected counts below which it is replaced by the exact multinomial."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +159,7 @@ def check_counts(
     A lottery that fixes the numbers (complete, stratified, paired, clustered) gives them exactly, up to seats left
     over: any other number is a breach of the draw and gets no p-value. Where each unit was drawn alone (`Bernoulli`),
     the numbers vary by chance, and are tested together: Pearson's chi-square, or the exact multinomial where fewer than
-    five are expected in an arm; where the lottery is of another kind, by its redraws. Each arm follows, with Holm's
+    ten are expected in an arm; where the lottery is of another kind, by its redraws. Each arm follows, with Holm's
     adjustment, only where all together are rejected. A mismatch that arises after the draw is attrition, and is tested
     at each station by redraws.
 
@@ -204,7 +206,7 @@ def check_counts(
     case = counted_of(observed, shares, fixed)
     if stations is not None and not isinstance(observed, Assignment):
         raise DesignError("stations need an assignment, so that it is known who was drawn to which arm.")
-    breaches = tuple(_breaches(case)) if case.fixed else ()
+    breaches = tuple(_breaches(case))
     ratio = None if case.fixed else _ratio(case)
     if ratio is not None and not case.independent and isinstance(observed, Assignment):
         ratio = _redrawn(observed, case, ratio, draws)
@@ -230,6 +232,8 @@ def _breaches(case: Counted) -> Iterator[Breach]:
         for k, arm in enumerate(case.arms):
             target = n * case.shares[s, k]
             least, most = int(np.floor(target + 1e-9)), int(np.ceil(target - 1e-9))
+            if not case.fixed and target > 0.0:
+                continue  # by chance any number
             if not least <= case.table[s, k] <= most:
                 yield Breach(stratum=label, arm=arm, least=least, most=most, observed=int(case.table[s, k]))
 
@@ -243,7 +247,7 @@ def _ratio(case: Counted) -> RatioTest | None:
     expected = sizes @ case.shares
     alike = bool((np.abs(case.shares - case.shares[0]) < 1e-9).all())
     open_ = case.shares[0] > 0.0
-    exact = exact_multinomial(totals[open_], case.shares[0, open_]) if alike and expected[open_].min() < SMALL else None
+    exact = exact_multinomial(totals[open_], case.shares[0, open_]) if alike and expected[open_].min() < EXACT else None
     if exact is not None:
         return RatioTest(method="exact multinomial", statistic=statistic, df=df, p_value=exact)
     return RatioTest(method="Pearson chi-square", statistic=statistic, df=df, p_value=p)
@@ -338,11 +342,11 @@ def _notes(
     tests: Mapping[str, TestResult],
 ) -> Iterator[str]:
     units = case.units
-    if case.fixed and breaches:
+    if breaches:
+        why = f"the draw fixes the numbers of {units}" if case.fixed else f"the draw gives some arms no {units}"
         yield (
-            f"breach: the draw fixes the numbers of {units}, and {count_of(len(breaches), 'number')} cannot come from "
-            "it. This is no matter of chance, so there is no p-value: find out what happened between the draw and this "
-            "table."
+            f"breach: {why}, and {count_of(len(breaches), 'number')} cannot come from it. This is no matter of chance, "
+            "so there is no p-value: find out what happened between the draw and this table."
         )
     elif case.fixed:
         yield f"the draw fixes the numbers of {units}, and these are as it gives them. There is nothing to test."

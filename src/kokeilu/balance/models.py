@@ -21,6 +21,7 @@ from kokeilu.core.results import Rows, text_table, wrapped
 __all__ = ["ModelTest", "ModelTests", "model_tests", "wald"]
 
 MOST_STEPS = 100
+EXACT = 1e-20  # of a sum of squares: nothing but rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +229,12 @@ def _hotelling(case: _Case, note: str) -> ModelTest:
     )
 
 
+def _exact(y: Floats, rest: Floats, levels: Ints) -> bool:
+    """Whether nothing is left of y beside the levels and the columns."""
+    inside = rest - (np.bincount(levels, weights=rest) / np.maximum(np.bincount(levels), 1))[levels]
+    return bool((inside**2).sum() <= EXACT * max(float(((y - y.mean()) ** 2).sum()), 1e-300))
+
+
 def wald(
     name: str, y: Floats, x: Floats, levels: Ints, clusters: Ints | None, kind: str, *, note: str, tested: int = 0
 ) -> ModelTest:
@@ -247,6 +254,8 @@ def wald(
     wanted = np.flatnonzero(fitted.kept & (np.arange(x.shape[1]) >= tested))
     if not len(wanted) or fitted.dof < 1:
         return _undefined(name, "no degrees of freedom are left" if len(wanted) else "no covariate varies")
+    if _exact(y, y - x @ fitted.coef, levels):
+        return _undefined(name, "no error is left, one follows from the others")
     contrasts = np.eye(x.shape[1])[wanted]
     if clusters is None:
         covariance = linear.covariance(design, y, fitted, kind).covariance[np.ix_(wanted, wanted)]

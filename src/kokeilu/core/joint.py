@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,8 @@ import numpy as np
 from scipy import stats
 
 from kokeilu._kernels.satterthwaite import rotation
-from kokeilu.core.results import Rows, text_table, wrapped
+from kokeilu.core.printing import people_text, sentence, text_table, wrapped
+from kokeilu.core.results import Rows
 from kokeilu.errors import EstimationError
 
 if TYPE_CHECKING:
@@ -35,6 +37,10 @@ class JointTest(Rows):
         Degrees of freedom of the denominator; None for a chi-square.
     p_value : float
     variance, reason : str
+    n, missing, absent : mapping of arm to number of people
+        Used; without an observed outcome; of these not in the outcomes table (or None).
+    notes : tuple of str
+        Those of the contrasts.
     """
 
     outcome: str
@@ -46,6 +52,10 @@ class JointTest(Rows):
     p_value: float
     variance: str
     reason: str
+    n: Mapping[str, int]
+    missing: Mapping[str, int]
+    absent: Mapping[str, int] | None = None
+    notes: tuple[str, ...] = ()
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row."""
@@ -63,7 +73,8 @@ class JointTest(Rows):
         ]
 
     def __str__(self) -> str:
-        return "\n".join([text_table(self.rows()), *wrapped([self.reason])])
+        people = [f"{people_text(self.n, self.missing, self.absent)}."] if self.n else []
+        return "\n".join([text_table(self.rows()), *wrapped([sentence(self.reason), *people, *self.notes])])
 
 
 def joint_test(estimates: Estimates) -> JointTest:
@@ -113,4 +124,8 @@ def joint_test(estimates: Estimates) -> JointTest:
         p_value=p,
         variance=first.variance,
         reason=f"{estimates.joint_reason}{left}.",
+        n=first.n,
+        missing=first.missing,
+        absent=first.absent,
+        notes=tuple(dict.fromkeys(note for item in estimates for note in item.notes)),
     )

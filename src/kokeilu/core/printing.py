@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-__all__ = ["cell_text", "number_text", "p_text", "sentence", "text_table", "wrapped"]
+__all__ = ["cell_text", "number_text", "p_text", "people_text", "sentence", "text_table", "wrapped"]
 
 PAGE = 120
 
@@ -27,6 +28,8 @@ def number_text(value: object) -> str:
 
 def _decimal_text(value: float) -> str:
     size = abs(value)
+    if size == math.inf:
+        return "inf" if value > 0 else "-inf"
     if size >= 100 and value == round(value):
         return f"{value:,.0f}"
     if size < 1e-12:
@@ -44,6 +47,18 @@ def p_text(value: float) -> str:
 def sentence(text: str) -> str:
     """Return the text with a capital first letter."""
     return text[:1].upper() + text[1:]
+
+
+def people_text(n: Mapping[str, int], missing: Mapping[str, int], absent: Mapping[str, int] | None) -> str:
+    """Say how many people of each arm are used, how many are missing, and why; `absent` of these have no row."""
+    parts = []
+    for arm in n:
+        out, lost = missing[arm], None if absent is None else absent[arm]
+        why = ""
+        if out and lost is not None:
+            why = f" ({lost:,} not in the table, {out - lost:,} without a value)"
+        parts.append(f"{arm!r} {n[arm]:,} used, {out:,} missing{why}")
+    return "; ".join(parts)
 
 
 def wrapped(lines: Iterable[str]) -> list[str]:

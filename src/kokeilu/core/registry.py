@@ -14,7 +14,7 @@ from kokeilu.errors import PlanError
 __all__ = ["decode", "encode", "kind_of", "register", "registered"]
 
 _KINDS: dict[str, type[Any]] = {}
-_ROOMS = ("kokeilu.assign", "kokeilu.estimate", "kokeilu.plan")
+_ROOMS = ("kokeilu.assign", "kokeilu.estimate", "kokeilu.plan", "kokeilu.power")
 """Rooms whose modules register their classes when they are imported; read only when a kind is not known yet."""
 _Class = TypeVar("_Class")
 

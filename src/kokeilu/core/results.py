@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from kokeilu._checks import between, choice
-from kokeilu.core.printing import cell_text, number_text, p_text, sentence, text_table, wrapped
+from kokeilu.core.printing import cell_text, number_text, p_text, people_text, sentence, text_table, wrapped
 
 if TYPE_CHECKING:
     import pandas
@@ -120,6 +120,8 @@ class Estimate(Rows):
     notes : tuple of str
     reference_mean : float
         Mean outcome in the reference arm, in units of the outcome whatever the scale of the effect.
+    absent : mapping of arm to number of people, or None
+        Of the missing, those who do not stand in the outcomes table; the others have no value there.
     scale : str
         Of the effect: "" for the outcome's own units, or such as "log ratio" and "log odds ratio".
     """
@@ -140,6 +142,7 @@ class Estimate(Rows):
     adjusted_p: float | None = None
     notes: tuple[str, ...] = ()
     reference_mean: float = float("nan")
+    absent: Mapping[str, int] | None = None
     scale: str = ""
 
     @property
@@ -274,12 +277,23 @@ class Estimates(Rows, Sequence[Estimate]):
 
 def _footnotes(items: Sequence[Estimate]) -> list[str]:
     lines: list[str] = []
-    for item in items:
-        lines.append(f"{item.outcome}: {item.estimator}, {item.variance}. {sentence(item.reason)}")
-        counts = "; ".join(f"{arm!r} {item.n[arm]:,} used, {item.missing[arm]:,} missing" for arm in item.n)
-        lines.append(f"{item.outcome}: {counts}. Mean under {item.reference!r}: {number_text(item.reference_mean)}.")
-        lines += [f"{item.outcome}: {note}" for note in item.notes]
+    for outcome in dict.fromkeys(item.outcome for item in items):
+        mine = [item for item in items if item.outcome == outcome]
+        told = [_told(item) for item in mine]
+        for item, own in zip(mine, told, strict=True):
+            # What holds for some contrasts only names them.
+            pair = f"{outcome}, {item.arm} - {item.reference}"
+            lines += [f"{outcome if all(line in other for other in told) else pair}: {line}" for line in own]
     return list(dict.fromkeys(lines))
+
+
+def _told(item: Estimate) -> list[str]:
+    counts = people_text(item.n, item.missing, item.absent)
+    return [
+        f"{item.estimator}, {item.variance}. {sentence(item.reason)}",
+        f"{counts}. Mean under {item.reference!r}: {number_text(item.reference_mean)}.",
+        *item.notes,
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,6 +318,8 @@ class TestResult(Rows):
         Effects not rejected at 1 - `level`, by inversion.
     value, p_strict : float or None
         The estimated effect, and the p-value without ties (`p_value` counts them), where the test tells them.
+    n, missing, absent : mapping of arm to number of people
+        Used; without an observed outcome; of these not in the outcomes table (or None).
     """
 
     __test__ = False
@@ -329,6 +345,7 @@ class TestResult(Rows):
     notes: tuple[str, ...] = ()
     value: float | None = None
     p_strict: float | None = None
+    absent: Mapping[str, int] | None = None
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row."""
@@ -357,4 +374,6 @@ class TestResult(Rows):
         ]
 
     def __str__(self) -> str:
-        return "\n".join([text_table(self.rows()), *wrapped([*([self.reason] if self.reason else []), *self.notes])])
+        people = f"{people_text(self.n, self.missing, self.absent)}." if self.n else ""
+        told = (sentence(self.reason), people, *self.notes)
+        return "\n".join([text_table(self.rows()), *wrapped(line for line in told if line)])

@@ -16,7 +16,7 @@ from kokeilu.core.arms import Arms
 from kokeilu.core.assignment import Assignment, check_assignment
 from kokeilu.core.lottery import cautions_of, cells_of, shares_of
 from kokeilu.core.population import Ids, frozen_array
-from kokeilu.core.protocols import Codes, Floats, Ints, Lottery
+from kokeilu.core.protocols import Cautions, Codes, Floats, Ints, Lottery
 from kokeilu.core.results import text_table
 from kokeilu.core.table import (
     column_names,
@@ -32,6 +32,8 @@ from kokeilu.errors import ColumnError, DataError
 
 __all__ = ["Account", "View", "align", "covariate_matrix", "locate"]
 
+HUGE = 1e60
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
@@ -46,6 +48,11 @@ class Account:
         """Return assigned less observed by arm."""
         pairs = zip(self.assigned, self.observed, strict=True)
         return {arm: a - o for arm, (a, o) in zip(self.arms, pairs, strict=True)}
+
+    def absent(self) -> dict[str, int]:
+        """Return those missing who do not stand in the table, by arm."""
+        pairs = zip(self.assigned, self.linked, strict=True)
+        return {arm: a - li for arm, (a, li) in zip(self.arms, pairs, strict=True)}
 
     def used(self) -> dict[str, int]:
         """Return observed by arm."""
@@ -206,7 +213,7 @@ def align(
     spots = locate(assignment, table, where=where)
     linked = spots >= 0
     y = np.full(len(assignment), np.nan)
-    y[linked] = read_number(columns[outcome], outcome, where=where)[spots[linked]]
+    y[linked] = _outcome(columns[outcome], outcome, where)[spots[linked]]
     used = np.flatnonzero(~np.isnan(y))
     if len(used) == 0:
         raise DataError(f"{where}: {outcome!r} is missing for all {len(assignment):,} people of the assignment.")
@@ -236,12 +243,29 @@ def align(
         cluster_name=cells.cluster_name,
         whole=cells.whole,
         notes=notes,
-        cautions=cautions_of(assignment.lottery),
+        cautions=(*cautions_of(assignment.lottery), *_of_rule(assignment.mechanism)),
         weights=None if weights is None else _weights(columns[weights], weights, spots[used], where),
         assigned=assignment.codes,
         waves=None if cells.waves is None else frozen_array(cells.waves[used]),
         groups=MappingProxyType({name: _group(columns[name], name, spots[used], where) for name in groups}),
     )
+
+
+def _outcome(column: Any, name: str, where: str) -> Floats:
+    """Numbers whose squares of squares do not overflow: a test would find nothing in them without a word."""
+    y = read_number(column, name, where=where)
+    huge = int((np.abs(y) > HUGE).sum())
+    if huge:
+        raise DataError(
+            f"{where}: {name!r} is beyond 1e60 in size for {count_of(huge, 'person', 'people')}. Make such values "
+            "missing if they are codes, or state the outcome in larger units."
+        )
+    return y
+
+
+def _of_rule(mechanism: object) -> tuple[str, ...]:
+    """What the rule itself has to say: a base's word may no longer hold for arms that were taken together."""
+    return mechanism.cautions() if isinstance(mechanism, Cautions) else ()
 
 
 def _refuse_absent(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,6 +41,8 @@ class Case:
         Strata that were pooled in the statistic; people without a chance of one of the arms.
     weighted, studentised, adjusted : bool
         1 / share; an error in the statistic; regressed on covariates.
+    alone : bool
+        Redraws are among the people of the two arms only.
     """
 
     arm: int
@@ -57,6 +59,11 @@ class Case:
     weighted: bool
     studentised: bool
     adjusted: bool
+    alone: bool = False
+
+    def among(self, shares: Floats) -> Case:
+        """The case where the people of other arms stay where they are, from everybody's shares (n, arms) then."""
+        return replace(self, shares=shares[self.places][:, [self.arm, self.reference]], alone=True)
 
     def law(self, codes: Codes) -> Law:
         """The law of each draw, from codes of all people (b, n)."""

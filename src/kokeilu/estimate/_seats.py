@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kokeilu._kernels.nulls import Law
 from kokeilu._kernels.streams import Stream
@@ -43,7 +44,9 @@ class Seats:
     absent : (S,) int64 array
         Units that take seats without a place in the case: people without an outcome.
     closed : bool
-        Every seat belongs to the arm or to the reference.
+        Every seat of a live stratum belongs to the arm or to the reference.
+    live : (S,) bool array
+        Strata in which one of these two can be got; in the others people of other arms stay where they are.
     """
 
     seating: Seating
@@ -51,6 +54,7 @@ class Seats:
     strata: Ints
     absent: Ints
     closed: bool
+    live: NDArray[np.bool_]
 
     def deal(self, case: Case, stream: Stream, size: int) -> Ints:
         """Return seats of arm and reference, (size, S, 2)."""
@@ -77,12 +81,16 @@ def seats_of(lottery: Lottery, case: Case) -> Seats | None:
     if (statistic[strata] != case.units.strata).any():
         return None
     sizes = np.bincount(seating.strata)[used]
+    total = case.shares.sum(axis=1)
+    live = np.zeros(len(used), dtype=bool)
+    live[strata[total > 0.0]] = True
     return Seats(
         seating=seating,
         used=used,
         strata=strata.astype(np.int64),
         absent=(sizes - np.bincount(strata)).astype(np.int64),
-        closed=bool((np.abs(case.shares.sum(axis=1) - 1.0) <= SAME).all()),
+        closed=bool((np.abs(total[total > 0.0] - 1.0) <= SAME).all()),
+        live=live,
     )
 
 
@@ -118,7 +126,8 @@ def count_laws(case: Case, seats: Seats, kinds: list[Kinds], stream: Stream, dra
         place, size = stream.skip(start), min(step, draws - start)
         dealt = seats.deal(case, place.child("seats"), size)
         sums = np.zeros((2, case.units.features[0].shape[1], size, case.units.sizes.size))
-        for number, kind in enumerate(kinds):
+        for number in np.flatnonzero(seats.live).tolist():
+            kind = kinds[number]
             own = place.child(f"stratum {number}")
             held = sample_counts(kind.counts, dealt[:, number, 0], own.child("arm"))
             left = kind.counts[:, None] - held
@@ -144,7 +153,8 @@ def shuffle_laws(case: Case, seats: Seats, stream: Stream, draws: int) -> Iterat
         place, size = stream.skip(start), min(step, draws - start)
         dealt = seats.deal(case, place.child("seats"), size)
         sums = np.zeros((2, case.units.features[0].shape[1], size, case.units.sizes.size))
-        for number, crowd in enumerate(crowds):
+        for number in np.flatnonzero(seats.live).tolist():
+            crowd = crowds[number]
             own = place.child(f"stratum {number}")
             sums[:, :, :, crowd.place] += crowd.sums(dealt[:, number], own, closed=seats.closed)
         yield case.units.law_of(sums)

@@ -116,7 +116,7 @@ def _account(view: View, sample: Sample, finding: Finding, groups: dict[str, NDA
     """Join a finding with the people of its two sides."""
     name, reference = groups
     used = np.bincount(sample.codes, minlength=len(view.arms))
-    missing = np.array([view.account.missing()[arm] for arm in view.arms.names])
+    missing, absent = (np.array([*held.values()]) for held in (view.account.missing(), view.account.absent()))
     involved = np.logical_or(*groups.values())
     mine = involved[sample.codes]
     if not finding.variance > (1e-13 * float(np.ptp(sample.y[mine]))) ** 2:
@@ -124,7 +124,7 @@ def _account(view: View, sample: Sample, finding: Finding, groups: dict[str, NDA
             f"{view.outcome!r} leaves no variation to judge {name!r} against {reference!r} by. Check the column."
         )
     codes = np.flatnonzero(involved)
-    notes = (attrition_notes(view, replace(sample, arm=int(a), reference=int(codes[0]))) for a in codes[1:])
+    notes = (attrition_notes(view, int(code), int(codes[0])) for code in codes[1:])
     return Estimate(
         outcome=view.outcome,
         arm=name,
@@ -137,6 +137,7 @@ def _account(view: View, sample: Sample, finding: Finding, groups: dict[str, NDA
         reason=finding.reason,
         n={label: int(used[group].sum()) for label, group in groups.items()},
         missing={label: int(missing[group].sum()) for label, group in groups.items()},
+        absent={label: int(absent[group].sum()) for label, group in groups.items()},
         clusters=None if sample.clusters is None else len(np.unique(sample.clusters[mine])),
         notes=(*view.notes, *view.cautions, *sample.notes, *few_notes(finding), *(n for note in notes for n in note)),
         reference_mean=finding.reference_mean,

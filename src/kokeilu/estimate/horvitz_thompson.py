@@ -105,9 +105,26 @@ class HorvitzThompson:
             dof=None,
             estimator="Horvitz-Thompson",
             kind=self.errors,
-            reason=f"totals weighted by 1/share, variance from the lottery's probabilities of pairs ({how}), normal.",
+            reason=(
+                f"totals weighted by 1/share, variance from the lottery's probabilities of pairs ({how}), normal "
+                "reference, as a total of few units has no degrees of freedom that are known."
+            ),
             reference_mean=means[1],
+            notes=_lost_notes(view, sample),
         )
+
+
+def _lost_notes(view: View, sample: Sample) -> tuple[str, ...]:
+    """Totals over the share of those assigned fall with everybody who has no outcome, whatever the outcome is."""
+    missing = view.account.missing()
+    rates = [missing[view.arms.names[a]] / view.account.assigned[a] for a in (sample.arm, sample.reference)]
+    if rates[0] == rates[1]:
+        return ()
+    note = (
+        "outcomes are missing, and a total takes more of them missing in one arm for a lower outcome there: the effect "
+        f"is off by about the mean times {rates[1] - rates[0]:+.1%}. Hajek() takes means, which are not."
+    )
+    return (note,)
 
 
 @register("Hajek")

@@ -16,6 +16,8 @@ from kokeilu.core.registry import register
 from kokeilu.core.results import TestResult
 from kokeilu.core.view import View, align
 from kokeilu.errors import DesignError, EstimationError
+from kokeilu.estimate.among import held_again
+from kokeilu.estimate.notes import attrition_notes
 from kokeilu.estimate.panel import Hypothesis, panel_of
 from kokeilu.estimate.sample import Contrasts, contrasts_of
 
@@ -145,7 +147,8 @@ def _tested(assignment: Assignment, view: View, spec: JointRandomisationTest, co
             f"the joint statistic of {view.outcome!r} is not defined for the draw as it was: an arm has no variation, "
             f"or fewer than two people or clusters in some stratum.{more}"
         )
-    found = max_t(seen, panel.batches(assignment, spec.draws, statistic))
+    held = held_again(assignment, arms)
+    found = max_t(seen, panel.batches(held or assignment, spec.draws, statistic))
     p_value = float(found.own[0])
     low, high = p_value, p_value
     if not found.exact:
@@ -153,7 +156,7 @@ def _tested(assignment: Assignment, view: View, spec: JointRandomisationTest, co
         bounds = stats.binomtest(hits, found.draws).proportion_ci(0.99, method="exact")
         low, high = float(bounds.low), float(bounds.high)
     names = [view.arms.names[code] for code in arms]
-    used, missing = view.account.used(), view.account.missing()
+    used, missing, absent = view.account.used(), view.account.missing(), view.account.absent()
     return TestResult(
         name=f"joint randomisation test ({spec.statistic})",
         outcome=view.outcome,
@@ -168,15 +171,27 @@ def _tested(assignment: Assignment, view: View, spec: JointRandomisationTest, co
         p_high=high,
         n={name: used[name] for name in names},
         missing={name: missing[name] for name in names},
-        reason=_reason(spec, names, found.draws, exact=found.exact),
-        notes=view.notes,
+        absent={name: absent[name] for name in names},
+        reason=_reason(spec, names, found.draws, exact=found.exact, stay=held not in (None, assignment)),
+        notes=(*view.notes, *_unheld(held), *(note for a in arms[1:] for note in attrition_notes(view, a, arms[0]))),
     )
 
 
-def _reason(spec: JointRandomisationTest, names: Sequence[str], draws: int, *, exact: bool) -> str:
+def _unheld(held: Assignment | None) -> tuple[str, ...]:
+    if held is not None:
+        return ()
+    note = (
+        "the redraws move people of all arms, as the law of this design given who stands in the others is not known: "
+        "the p-value supposes that the arms left out do nothing either."
+    )
+    return (note,)
+
+
+def _reason(spec: JointRandomisationTest, names: Sequence[str], draws: int, *, exact: bool, stay: bool) -> str:
     what = {
         "F": "squared distances of the arms' means from their common mean, each over its Neyman variance",
         "max": "largest studentised difference in means",
     }[spec.statistic]
     kind = f"all {draws:,} assignments" if exact else f"{draws:,} redraws of the lottery"
-    return f"Hypothesis: no effect of any arm on anybody ({', '.join(names)}). Statistic: {what}; {kind}."
+    others = ", the people of other arms staying where they are" if stay else ""
+    return f"Hypothesis: no effect of any arm on anybody ({', '.join(names)}). Statistic: {what}; {kind}{others}."

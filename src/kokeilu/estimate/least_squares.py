@@ -218,7 +218,7 @@ class Model:
         lost = np.einsum("ck,kl,cl->c", contrasts, robust.alone, contrasts) / np.where(total > 0.0, total, 1.0)
         self._refuse_alone(lost, samples, "person")
         dof, joint = np.full(len(samples), float(self._fit.dof)), float(self._fit.dof)
-        rules = [f"{kind}, {RULES['rows']}"] * len(samples)
+        rules = [f"{self._errors.words}{kind}, {RULES['rows']}"] * len(samples)
         always = self._errors.dof == "satterthwaite"
         if always or any(thin):
             few = cluster_robust(
@@ -233,7 +233,7 @@ class Model:
             joint = few.joint_dof
             dof = few.dof if always else np.where(thin, np.minimum(dof, few.dof), dof)
             why = "" if always else " (few people in an arm)"
-            told = f"{kind} with Satterthwaite degrees of freedom{why}"
+            told = f"{self._errors.words}{kind} with Satterthwaite degrees of freedom{why}"
             rules = [told if always or one else rule for one, rule in zip(thin, rules, strict=True)]
         notes: tuple[str, ...] = ()
         if robust.full_leverage:

@@ -17,6 +17,7 @@ from kokeilu.core.registry import register
 from kokeilu.core.results import Estimates
 from kokeilu.core.view import View
 from kokeilu.errors import EstimationError
+from kokeilu.estimate.collapsed import collapsed
 from kokeilu.estimate.rare import with_care
 from kokeilu.estimate.sample import Contrasts, Finding, Sample, contrasts_of, estimate_of, sample_of
 from kokeilu.estimate.waves import FEW_IN_WAVE, LARGER, larger_variance
@@ -42,7 +43,8 @@ class DifferenceInMeans:
       fewer than 50 people at the rarer of two values (and under a tenth), as many, less one, as degrees of freedom.
     * Strata with at least two people in each arm: stratum-weighted (n_b / n), Neyman's variance per stratum, n - 2B
       degrees of freedom (Satterthwaite's where some stratum has fewer than ten people in an arm). Strata with one
-      person in an arm: pooled as in Pashley & Miratrix (2021); pairs and other matched groups with one person per arm:
+      person in an arm: pooled as in Pashley & Miratrix (2021), or where they are too few for that the lone person takes
+      the variance of the whole arm (collapsed strata); pairs and other matched groups with one person per arm:
       variance between groups.
     * Waves whose shares followed earlier outcomes: within waves, and with fewer than 100 people of an arm in some
       wave no less than the variance pooled over both arms gives; refused with fewer than two.
@@ -194,7 +196,10 @@ def _small_people(sample: Sample, counts: Ints, table: moments.Cells, small: str
     blocks = moments.blocks_of(table, sizes)
     if small == "plug_in":
         blocks = _plugged(table.count, table.variance / table.count, blocks)
-    return _pooled(sample, blocks, mean, small, unit="person", own="Neyman's variance")
+    pooled = _pooled(sample, blocks, mean, small, unit="person", own="Neyman's variance")
+    if pooled is None and sample.survey is None:
+        return collapsed(sample, table, NAME)
+    return pooled or _hajek(sample, _UNPOOLED.format(_lone(sample), blocks.size.size, "person"))
 
 
 def _plugged(count: Floats, variance: Floats, blocks: Blocks) -> Blocks:
@@ -204,9 +209,13 @@ def _plugged(count: Floats, variance: Floats, blocks: Blocks) -> Blocks:
     return Blocks(effect=blocks.effect, size=blocks.size, variance=filled, dof=dof)
 
 
-def _pooled(sample: Sample, blocks: Blocks, mean: float, small: str, *, unit: str, own: str) -> Finding:
+def _lone(sample: Sample) -> int:
+    return int((sample.unit_counts() < 2).any(axis=1).sum())
+
+
+def _pooled(sample: Sample, blocks: Blocks, mean: float, small: str, *, unit: str, own: str) -> Finding | None:
     """Strata of which some have an arm with one unit, by a method that was asked for or the first that exists."""
-    lone = int((sample.unit_counts() < 2).any(axis=1).sum())
+    lone = _lone(sample)
     wanted: tuple[str, ...] = (small,)
     if small == "auto":
         wanted = ("hybrid_m",) if automatic(blocks) == "hybrid_m" else ("hybrid_p",)
@@ -225,9 +234,10 @@ def _pooled(sample: Sample, blocks: Blocks, mean: float, small: str, *, unit: st
         )
         found = moments.Moments(blocks.share @ blocks.effect, np.asarray(variance), np.asarray(dof))
         return _finding_of(found, mean, method, reason)
-    return _hajek(sample, f"{lone} of {blocks.size.size} strata have one {unit} in an arm and cannot be pooled")
+    return None
 
 
+_UNPOOLED = "{} of {} strata have one {} in an arm and cannot be pooled"
 _METHOD_TEXT = {
     "hybrid_m": "these pooled by hybrid_m",
     "hybrid_p": "these pooled by hybrid_p",
@@ -288,7 +298,8 @@ def _of_clusters(sample: Sample, counts: Ints, small: str) -> Finding:
     if (counts < 2).any() or small in ("all", "all_modified"):
         if small == "plug_in":
             blocks = _plugged(table.clusters, table.variance, blocks)
-        return _pooled(sample, blocks, mean, small, unit="cluster", own="CR2")
+        pooled = _pooled(sample, blocks, mean, small, unit="cluster", own="CR2")
+        return pooled or _hajek(sample, _UNPOOLED.format(_lone(sample), blocks.size.size, "cluster"))
     found = moments.clustered_in_strata(table, sizes)
     rule = "degrees of freedom: clusters less two per stratum"
     if counts.min() < LARGE or sample.survey is not None:

@@ -47,7 +47,7 @@ def notes_of(view: View, sample: Sample, finding: Finding) -> tuple[str, ...]:
         *skew_notes(sample),
         *rare_notes(sample),
         *uneven_notes(sample),
-        *attrition_notes(view, sample),
+        *attrition_notes(view, sample.arm, sample.reference),
     )
 
 
@@ -121,17 +121,17 @@ def uneven_notes(sample: Sample) -> tuple[str, ...]:
     return (note,)
 
 
-def attrition_notes(view: View, sample: Sample) -> tuple[str, ...]:
+def attrition_notes(view: View, arm: int, reference: int) -> tuple[str, ...]:
     """Note that outcomes are missing more often in one arm: a test of the design's own units and strata beyond 1.96."""
     account = view.account
-    assigned = np.array([account.assigned[sample.arm], account.assigned[sample.reference]], dtype=np.float64)
-    missing = assigned - np.array([account.observed[sample.arm], account.observed[sample.reference]])
+    assigned = np.array([account.assigned[arm], account.assigned[reference]], dtype=np.float64)
+    missing = assigned - np.array([account.observed[arm], account.observed[reference]])
     if not 0.0 < missing.sum() < assigned.sum():
         return ()
-    z = _attrition_z(view, sample, assigned, missing)
+    z = _attrition_z(view, (arm, reference), assigned, missing)
     if not abs(z) > BEYOND:
         return ()
-    rates, (first, second) = missing / assigned, sample.names
+    rates, first, second = missing / assigned, view.arms.names[arm], view.arms.names[reference]
     note = (
         f"outcomes are missing at different rates: {rates[0]:.1%} in {first!r}, {rates[1]:.1%} in {second!r} "
         f"(z = {z:.2f}): the arms observed may no longer be alike."
@@ -139,12 +139,7 @@ def attrition_notes(view: View, sample: Sample) -> tuple[str, ...]:
     return (note,)
 
 
-def _attrition_z(
-    view: View,
-    sample: Sample,
-    assigned: Floats,
-    missing: Floats,
-) -> float:
+def _attrition_z(view: View, arms: tuple[int, int], assigned: Floats, missing: Floats) -> float:
     r"""Standardised difference of the rates, with the variance that a redraw within strata gives.
 
     With E_g the missing of unit g (a person, or a cluster drawn whole) less its share of the stratum's,
@@ -158,7 +153,7 @@ def _attrition_z(
     gone: Floats = np.ones(view.assigned.size)
     gone[view.rows] = 0.0
     cells = cells_of(view.lottery)
-    pair = (view.assigned == sample.arm) | (view.assigned == sample.reference)
+    pair = (view.assigned == arms[0]) | (view.assigned == arms[1])
     strata = cells.strata if cells.whole or cells.clusters is None else cells.clusters
     gone, strata, codes = gone[pair], np.unique(strata[pair], return_inverse=True)[1], view.assigned[pair]
     gone = gone - _mean_by(strata, gone)[strata]
@@ -168,11 +163,11 @@ def _attrition_z(
         strata, codes = strata[first], codes[first]
         gone = gone - _mean_by(strata, gone)[strata]
     units = np.bincount(strata).astype(np.float64)
-    treated = np.bincount(strata, weights=codes == sample.arm)
+    treated = np.bincount(strata, weights=codes == arms[0])
     spread = np.bincount(strata, weights=gone**2)
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = float(np.where(units > 1, treated * (units - treated) / (units * (units - 1.0)) * spread, 0.0).sum())
-    return float(gone[codes == sample.arm].sum() / np.sqrt(variance)) if variance > 1e-12 else 0.0
+    return float(gone[codes == arms[0]].sum() / np.sqrt(variance)) if variance > 1e-12 else 0.0
 
 
 def _mean_by(groups: Ints, values: Floats) -> Floats:

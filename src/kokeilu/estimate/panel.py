@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,21 @@ class Panel:
         """Effects and standard errors of the draw as it was, (m,) each, in units of the outcomes."""
         values, errors = self.many.estimates(assignment.codes[None, self.first])
         return values[0] * self.scales, errors[0] * self.scales
+
+    def pairs(self) -> list[tuple[int, int]]:
+        """The pairs of arms that are compared, each once."""
+        return list(dict.fromkeys(self.many.pairs()))
+
+    def among(self, pair: tuple[int, int], codes: Codes) -> tuple[Ints, Panel]:
+        """The places of a pair's hypotheses, and their panel over the units that stand in its two arms and stay there.
+
+        `codes` (n,) are the arms of everybody.
+        """
+        own = np.array([place for place, one in enumerate(self.many.pairs()) if one == pair], dtype=np.int64)
+        units = np.flatnonzero(np.isin(codes[self.first], pair))
+        many = self.many.only(own.tolist(), units)
+        part = replace(self, many=many, scales=self.scales[own], first=self.first[units], pooled=self.pooled[own])
+        return own, part
 
     def batches(
         self,

@@ -11,6 +11,7 @@ from scipy import stats
 from kokeilu._checks import between, choice, count_of, name_list, positive_int
 from kokeilu._kernels.nulls import Null
 from kokeilu.core.assignment import Assignment
+from kokeilu.core.lottery import shares_of
 from kokeilu.core.results import TestResult
 from kokeilu.core.view import View, align
 from kokeilu.errors import DesignError, EstimationError
@@ -18,6 +19,8 @@ from kokeilu.estimate._case import Case, case_of
 from kokeilu.estimate._exact import ExactSum, shifts_of
 from kokeilu.estimate._routes import METHODS, Route, drawn_route, route_of
 from kokeilu.estimate._seats import seats_of
+from kokeilu.estimate.among import held_again
+from kokeilu.estimate.notes import attrition_notes
 
 __all__ = ["randomisation_test"]
 
@@ -39,11 +42,14 @@ def randomisation_test(
 ) -> TestResult:
     r"""Test the hypothesis of no effect by holding the same lottery again.
 
-    The hypothesis is that no arm changes anybody's outcome. The p-value is the probability, under the
-    lottery, of a statistic at least as extreme as the observed one: exact where it can be, otherwise
+    The hypothesis is that the arm and the reference do the same to everybody. The p-value is the probability, under
+    the lottery, of a statistic at least as extreme as the observed one: exact where it can be, otherwise
     (1 + hits) / (1 + draws). Ties count as hits, and so do draws in which the
     statistic is not defined. Strata, clusters, several arms and unequal shares enter because the lottery is the
-    one that was drawn; people without an outcome stay without one in every redraw.
+    one that was drawn; people without an outcome stay without one in every redraw. With three or more arms the lottery
+    is held again among the people of these two, and the others stay where they are, so that p is right whatever other
+    arms do; where that law is not known (an adaptive design, or a large rerandomised one, of several arms) everybody is
+    drawn again, and a note says so.
 
     The statistic is the difference in means, weighted by stratum size, divided by its Neyman standard error
     (clusters: ratio of cluster totals, with the linearised error). Studentised, the test is also valid in large
@@ -112,9 +118,12 @@ def randomisation_test(
     choice(method, METHODS, name="method")
     view = align(assignment, outcomes, outcome, covariates=name_list(covariates, name="covariates"))
     case = case_of(view, contrast, studentise=studentise)
-    route = route_of(assignment, case, draws, method)
+    held = held_again(assignment, (case.arm, case.reference))
+    if held is not None and held is not assignment:
+        case = case.among(shares_of(held.lottery))
+    route = route_of(held or assignment, case, draws, method)
     if route.sums is not None:
-        answer = _from_sums(assignment, case, route.sums, alternative, level, draws)
+        answer = _from_sums(held or assignment, case, route.sums, alternative, level, draws)
     else:
         answer = _from_null(view, case, route.null, alternative, level)
     return _result(view, case, route, answer, _side(case, alternative), level)
@@ -192,7 +201,7 @@ def _shifts(
 
 def _result(view: View, case: Case, route: Route, answer: _Answer, side: str, level: float) -> TestResult:
     counts = np.bincount(view.codes, minlength=len(view.arms))
-    missing = view.account.missing()
+    missing, absent = view.account.missing(), view.account.absent()
     names = [view.arms.names[case.arm], view.arms.names[case.reference]]
     return TestResult(
         name="randomisation test",
@@ -210,6 +219,7 @@ def _result(view: View, case: Case, route: Route, answer: _Answer, side: str, le
         level=level,
         n={name: int(counts[view.arms.index(name)]) for name in names},
         missing={name: missing[name] for name in names},
+        absent={name: absent[name] for name in names},
         reason=_reason(view, case, route, side),
         notes=(*view.notes, *_notes(view, case, route), *answer.notes),
     )
@@ -274,7 +284,9 @@ def _reason(view: View, case: Case, route: Route, side: str) -> str:
         what += ", after regression on the covariates"
     also = f" In large samples p also tests that the average effect of {arm!r} against {reference!r} is 0."
     sides = "two-sided, twice the smaller side" if side == "equal-tailed" else side
-    head = f"Hypothesis: no effect of any arm on anybody. Statistic: {what}; {sides}, {route.why}."
+    null = f"{arm!r} and {reference!r} do the same to everybody" if case.alone else "no effect of any arm on anybody"
+    stay = ", the people of other arms staying where they are" if case.alone else ""
+    head = f"Hypothesis: {null}. Statistic: {what}; {sides}, {route.why}{stay}."
     # The error of the statistic takes people as drawn one by one, which two-stage draws are not.
     return head + (also if case.studentised and view.whole else "")
 
@@ -285,6 +297,12 @@ def _notes(view: View, case: Case, route: Route) -> Iterator[str]:
         yield (
             f"{count_of(missing, 'person has', 'people have')} no outcome and stay without one in every redraw: the "
             "test then also supposes that no arm changes who has an outcome."
+        )
+    yield from attrition_notes(view, case.arm, case.reference)
+    if len(view.arms) > 2 and not case.alone:
+        yield (
+            "the redraws move people of all arms, as the law of this design given who stands in the others is not "
+            "known: the p-value supposes that the other arms do nothing either."
         )
     if view.waves is not None:
         yield (

@@ -39,9 +39,11 @@ def _floored(sample: Sample, found: Finding) -> Finding:
         return found
     reason = (
         f"{found.reason[:-1]}; but the outcome is skewed and one arm small, and the variance of both arms together is "
-        "larger: it is taken, with people less two per stratum as degrees of freedom (conservative)."
+        "larger: it is taken (conservative), with no more degrees of freedom than people less two per stratum."
     )
-    dof = float((people - 2.0).sum())
+    # With the pooled degrees of freedom alone the interval could be shorter than Neyman's own: 4 of 60 people, three
+    # times as spread, and 5 % tests reject in 10 % (simulated), where Neyman's reject in 8 % and these in 5 %.
+    dof = min(float((people - 2.0).sum()), found.dof or np.inf)
     return replace(found, variance=least, dof=dof, kind="pooled over arms", reason=reason)
 
 

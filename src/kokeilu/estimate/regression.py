@@ -181,7 +181,7 @@ class Regression:
         return sample.strata.tobytes() if _absorbs(sample) else b""
 
     def _errors_of(self, view: View, sample: Sample) -> Errors:
-        groups, words = sample.clusters, ""
+        groups, words = sample.clusters, "people were drawn, not clusters: "
         if groups is not None:
             drawn = "drawn whole" if sample.whole else "drawn, and people within them"
             words = f"{len(np.unique(groups)):,} clusters were {drawn}: "
@@ -201,6 +201,8 @@ class Regression:
             else:
                 second = _crossing(groups, own, self.also_by)
                 words = f"{words}two-way with {int(own.max()) + 1:,} groups of {self.also_by!r}: "
+        if self.errors != "auto":
+            words = f"{words[:-2]}, errors as asked for: "
         return Errors(
             kind=self._kind(groups, second),
             dof=self.dof,

@@ -329,6 +329,7 @@ def estimate_of(view: View, sample: Sample, finding: Finding) -> Estimate:
         reason=finding.reason,
         n={name: int(count) for name, count in zip(view.arms.names, counts, strict=True)},
         missing=view.account.missing(),
+        absent=view.account.absent(),
         clusters=None if sample.clusters is None else len(np.unique(sample.clusters[pair])),
         notes=notes_of(view, sample, finding),
         reference_mean=finding.reference_mean,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,19 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kokeilu._checks import between, count_of, name_list, positive_int
-from kokeilu._kernels.step_down import StepDown, max_t, min_p
+from kokeilu._kernels.step_down import Batches, StepDown, max_t, min_p, over_parts
 from kokeilu.core.assignment import Assignment, check_assignment
 from kokeilu.core.protocols import Floats
 from kokeilu.core.registry import register
-from kokeilu.core.results import Rows, text_table, wrapped
 from kokeilu.core.table import read_columns, read_factor_or_missing
 from kokeilu.core.timing import refuse_mistimed
-from kokeilu.core.view import View, align, locate
+from kokeilu.core.view import align, locate
 from kokeilu.errors import DesignError
+from kokeilu.estimate.among import held_again
+from kokeilu.estimate.family_found import FamilyMember, FamilyTest
+from kokeilu.estimate.notes import attrition_notes
 from kokeilu.estimate.panel import Hypothesis, Panel, panel_of
 from kokeilu.estimate.sample import Contrasts, contrasts_of
 
 __all__ = ["FamilyMember", "FamilyTest", "RedrawFamily", "RomanoWolf", "WestfallYoung", "family_test", "redrawn"]
+
+
+Steps = Callable[[Floats, Batches], StepDown]
 
 
 @runtime_checkable
@@ -50,11 +55,14 @@ class RomanoWolf:
     """Step-down max-T from redraws of the lottery: the chance of any false rejection is at most `alpha`.
 
     The largest of the studentised statistics, over all hypotheses not yet rejected, is compared with what it is in each
-    redraw; correlation between outcomes, arms and subgroups makes the correction milder than Holm's. With two arms the
-    level holds exactly, however many outcomes and subgroups there are and whichever of them the arm changes. With more
-    arms it is exact where no arm does anything, and otherwise holds in large samples, because the redraws of one
-    contrast then also move people whom a third arm has changed: with three people in each of three arms, one of which
-    does much, false rejections at 5 % came to 9 % over all 1,680 assignments.
+    redraw; correlation between outcomes and subgroups makes the correction milder than Holm's. The level holds exactly,
+    in any number of people, however many outcomes and subgroups there are and whichever of them an arm changes.
+
+    With three or more arms the people of a contrast's two arms are drawn again among these two, and everybody else
+    stays: redraws that move people whom a third arm has changed reject too often (9 % at 5 %, with three people in each
+    of three arms). The contrasts are then joined by the closure of Bonferroni's test, which with one outcome is Holm's.
+    Where that law is not known (an adaptive design, say, or a large rerandomised one) everybody is drawn again and
+    all hypotheses step down together: then the level is exact only where no arm does anything, as the result notes.
 
     Parameters
     ----------
@@ -82,7 +90,7 @@ class RomanoWolf:
 
     def step_down(self, panel: Panel, assignment: Assignment) -> StepDown:
         """Return own and adjusted p-values; memory is that of one batch of draws."""
-        return max_t(_seen(panel, assignment), panel.batches(assignment, self.draws, panel.many.statistics))
+        return _stepped(panel, assignment, self.draws, max_t)
 
 
 @register("WestfallYoung")
@@ -120,86 +128,37 @@ class WestfallYoung:
 
     def step_down(self, panel: Panel, assignment: Assignment) -> StepDown:
         """Return own and adjusted p-values; memory for draws x hypotheses, a few times over."""
-        return min_p(_seen(panel, assignment), panel.batches(assignment, self.draws, panel.many.statistics))
+        return _stepped(panel, assignment, self.draws, min_p)
+
+
+def _stepped(panel: Panel, assignment: Assignment, draws: int, steps: Steps) -> StepDown:
+    """Each contrast by redraws among its two arms, joined by `over_parts`; all at once where that law is not known."""
+    again = _again(panel, assignment)
+    if len(assignment.arms) == 2 or not again:
+        return steps(_seen(panel, assignment), panel.batches(assignment, draws, panel.many.statistics))
+    parts = [panel.among(pair, assignment.codes) for pair in panel.pairs()]
+    found = [
+        steps(_seen(part, held), part.batches(held, draws, part.many.statistics))
+        for held, (_, part) in zip(again, parts, strict=True)
+    ]
+    own, adjusted = np.empty(panel.scales.size), np.empty(panel.scales.size)
+    for one, joined, (places, _) in zip(found, over_parts([one.adjusted for one in found]), parts, strict=True):
+        own[places], adjusted[places] = one.own, joined
+    exact = all(one.exact for one in found)
+    number = sum(one.draws for one in found) if exact else max(one.draws for one in found if not one.exact)
+    return StepDown(own, adjusted, number, exact)
+
+
+def _again(panel: Panel, assignment: Assignment) -> list[Assignment]:
+    """The lottery held again among the two arms of each contrast; empty where that law is not known for one of them."""
+    held = [held_again(assignment, pair) for pair in panel.pairs()]
+    known = [one for one in held if one is not None]
+    return known if len(known) == len(held) else []
 
 
 def _seen(panel: Panel, assignment: Assignment) -> Floats:
     seen: Floats = panel.many.statistics(assignment.codes[None, panel.first])[0]
     return seen
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FamilyMember:
-    """One hypothesis of a family.
-
-    Attributes
-    ----------
-    outcome, arm, reference : str
-    subgroup : str
-        Column and level; empty for everybody.
-    effect, statistic : float
-        Difference in means, in units of the outcome, and studentised; NaN where there is none.
-    p_value, adjusted_p : float
-        From the redraws, alone and in the family.
-    n, missing : int
-        People of the two arms used, and (of everybody in the two arms) without an outcome.
-    """
-
-    outcome: str
-    arm: str
-    reference: str
-    subgroup: str
-    effect: float
-    statistic: float
-    p_value: float
-    adjusted_p: float
-    n: int
-    missing: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FamilyTest(Rows):
-    """Tests of several hypotheses by one set of redraws.
-
-    Attributes
-    ----------
-    members : tuple of FamilyMember
-    family : str
-        The correction.
-    draws : int
-        Redraws, or the number of all assignments when `exact`.
-    exact : bool
-    reason : str
-    notes : tuple of str
-    """
-
-    members: tuple[FamilyMember, ...]
-    family: str
-    draws: int
-    exact: bool
-    reason: str
-    notes: tuple[str, ...] = ()
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Return one row for each hypothesis."""
-        with_groups = any(member.subgroup for member in self.members)
-        return [
-            {
-                "outcome": member.outcome,
-                "contrast": f"{member.arm} - {member.reference}",
-                **({"subgroup": member.subgroup or "everybody"} if with_groups else {}),
-                "effect": member.effect,
-                "statistic": member.statistic,
-                "p": member.p_value,
-                "adjusted_p": member.adjusted_p,
-                "n": member.n,
-                "missing": member.missing,
-            }
-            for member in self.members
-        ]
-
-    def __str__(self) -> str:
-        return "\n".join([text_table(self.rows()), *wrapped([self.reason, *self.notes])])
 
 
 def family_test(
@@ -316,6 +275,7 @@ def _told(
     assignment: Assignment, hypotheses: Sequence[Hypothesis], panel: Panel, found: StepDown, family: object
 ) -> FamilyTest:
     effects, errors = panel.observed(assignment)
+    alone = len(assignment.arms) > 2 and bool(_again(panel, assignment))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = effects / errors
     members = tuple(
@@ -324,10 +284,9 @@ def _told(
             hypotheses, effects, ratios, found.own, found.adjusted, strict=True
         )
     )
-    kind = f"all {found.draws:,} assignments" if found.exact else f"{found.draws:,} redraws of the lottery"
     reason = (
         f"{count_of(len(members), 'hypothesis', 'hypotheses')}, each of no effect on anybody; studentised differences "
-        f"in means, two-sided, {kind}, the same for all. Adjusted: {family}."
+        f"in means, two-sided, {_redraws_text(found, alone=alone)}. Adjusted: {family}."
     )
     views = {id(one.view): one.view for one in hypotheses}.values()
     return FamilyTest(
@@ -336,8 +295,16 @@ def _told(
         draws=found.draws,
         exact=found.exact,
         reason=reason,
-        notes=_notes(assignment, list(views), panel, members),
+        notes=_notes(assignment, hypotheses, panel, members, alone=alone),
+        accounts={view.outcome: view.account for view in views},
     )
+
+
+def _redraws_text(found: StepDown, *, alone: bool) -> str:
+    kind = f"all {found.draws:,} assignments" if found.exact else f"{found.draws:,} redraws of the lottery"
+    if not alone:
+        return f"{kind}, the same for all"
+    return f"{kind}{'' if found.exact else ', the same for all outcomes,'} among the two arms of each contrast"
 
 
 def _member(one: Hypothesis, effect: float, ratio: float, own: float, adjusted: float) -> FamilyMember:
@@ -359,12 +326,23 @@ def _member(one: Hypothesis, effect: float, ratio: float, own: float, adjusted: 
 
 
 def _notes(
-    assignment: Assignment, views: Sequence[View], panel: Panel, members: Sequence[FamilyMember]
+    assignment: Assignment,
+    hypotheses: Sequence[Hypothesis],
+    panel: Panel,
+    members: Sequence[FamilyMember],
+    *,
+    alone: bool,
 ) -> tuple[str, ...]:
-    notes = [note for view in views for note in view.notes]
-    if len(assignment.arms) > 2:
+    notes = [note for one in hypotheses for note in one.view.notes]
+    notes += [
+        f"{one.view.outcome}: {note}"
+        for one in hypotheses
+        for note in attrition_notes(one.view, one.arm, one.reference)
+    ]
+    if len(assignment.arms) > 2 and not alone:
         notes.append(
-            "with several arms the level is exact where no arm does anything, and otherwise holds in large samples."
+            "the redraws move people of all arms, as the law of this design given who stands in the others is not "
+            "known: the level is exact where no arm does anything, and otherwise holds in large samples."
         )
     if panel.pooled.any():
         notes.append(

@@ -246,7 +246,7 @@ def _result(
     error, least, most = _monte_carlo(law, p_value / tails)
     names = sample.names
     counts = np.bincount(view.codes, minlength=len(view.arms))
-    missing = view.account.missing()
+    missing, absent = view.account.missing(), view.account.absent()
     return TestResult(
         name="wild cluster bootstrap",
         outcome=view.outcome,
@@ -265,6 +265,7 @@ def _result(
         level=level,
         n={name: int(counts[view.arms.index(name)]) for name in names},
         missing={name: missing[name] for name in names},
+        absent={name: absent[name] for name in names},
         reason=_reason(sample, spec, law, points),
         notes=(*view.notes, *view.cautions, *sample.notes, *notes, *_cautions(view, sample, bounded, level)),
     )
@@ -297,7 +298,7 @@ def _reason(sample: Sample, spec: WildClusterBootstrap, law: Wild, points: str) 
 def _cautions(view: View, sample: Sample, bounded: bool, level: float) -> Iterator[str]:
     if not bounded:
         yield f"no interval at {level:.0%}: on one side at least no effect is large enough to be rejected."
-    yield from attrition_notes(view, sample)
+    yield from attrition_notes(view, sample.arm, sample.reference)
     if sample.clusters is None or _resampled(sample)[1] == "stratum":
         return
     for name, code in zip(sample.names, (sample.arm, sample.reference), strict=True):

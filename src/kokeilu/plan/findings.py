@@ -12,6 +12,7 @@ from kokeilu.core.results import Estimate, Estimates, Rows, TestResult, sentence
 from kokeilu.core.view import Account
 from kokeilu.plan.deviations import Deviation
 from kokeilu.plan.plan import Plan
+from kokeilu.plan.power_record import PowerCheck
 from kokeilu.plan.terms import Analysis
 
 __all__ = ["Executed", "Findings"]
@@ -84,6 +85,8 @@ class Findings(Rows):
         What could not be compared.
     version : str
         Version of kokeilu.
+    power : PowerCheck or None
+        The numbers for which power was reckoned beside those enrolled; None where the plan has no power record.
     """
 
     plan: Plan
@@ -95,6 +98,7 @@ class Findings(Rows):
     deviations: tuple[Deviation, ...]
     notes: tuple[str, ...]
     version: str
+    power: PowerCheck | None = None
 
     @property
     def estimates(self) -> Estimates:
@@ -173,7 +177,8 @@ class Findings(Rows):
 
     def _people(self) -> list[str]:
         people = "\n".join(["People by arm", text_table(self.attrition())])
-        return [people] if self.balance is None else [people, f"Balance\n{self.balance}"]
+        power = [] if self.power is None else [f"Power as reckoned before the draw\n{self.power}"]
+        return [people, *power] if self.balance is None else [people, *power, f"Balance\n{self.balance}"]
 
 
 def _without_empty(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from kokeilu.core.registry import encode, kind_of
 from kokeilu.errors import PlanError
 from kokeilu.estimate.families import Holm
 from kokeilu.estimate.step_down import RedrawFamily
+from kokeilu.plan.power_record import PowerRecord, records_of
 from kokeilu.plan.terms import Analysis, Outcome
 from kokeilu.plan.text import decoded, parse_json, plain, tidy
 
@@ -22,6 +23,8 @@ __all__ = ["SCHEMA", "Family", "Plan", "design_arms"]
 
 SCHEMA = "kokeilu-plan/1"
 FIELDS = ("title", "description", "id", "design", "balance", "outcomes", "analyses", "family")
+OPTIONAL = ("power",)
+"""Written only where given, so that plans without them keep their fingerprint."""
 _Term = TypeVar("_Term", Outcome, Analysis)
 
 
@@ -69,6 +72,9 @@ class Plan:
         each analysis.
     description : str
         Question and setting, in words.
+    power : Power or sequence of them
+        Answers of `sample_size`, `power_at` or `detectable_effect`, kept as :class:`PowerRecord`: `check_power` and
+        `analyse` compare them with the people who were enrolled.
 
     Raises
     ------
@@ -98,6 +104,7 @@ class Plan:
     balance: tuple[str, ...] = ()
     family: AnyFamily = field(default_factory=Holm)
     description: str = ""
+    power: tuple[PowerRecord, ...] = ()
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -109,6 +116,7 @@ class Plan:
         put(self, "outcomes", _terms(self.outcomes, Outcome, "outcomes"))
         put(self, "analyses", _terms(self.analyses, Analysis, "analyses"))
         put(self, "family", _family(self.family))
+        put(self, "power", records_of(self.power, design_arms(self.design)))
         _check_columns(self)
         _check_analyses(self)
         _check_outcomes(self)
@@ -136,7 +144,8 @@ class Plan:
         return canonical_json(self._data())
 
     def _data(self) -> dict[str, object]:
-        return {"schema": SCHEMA, **{name: encode(getattr(self, name)) for name in FIELDS}}
+        names = (*FIELDS, *(name for name in OPTIONAL if getattr(self, name)))
+        return {"schema": SCHEMA, **{name: encode(getattr(self, name)) for name in names}}
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
@@ -164,8 +173,8 @@ class Plan:
             )
         body = {key: value for key, value in data.items() if key != "schema"}
         for key in body:
-            if key not in FIELDS:
-                raise unknown_name(key, FIELDS, what="key", where=where, error=PlanError)
+            if key not in FIELDS + OPTIONAL:
+                raise unknown_name(key, FIELDS + OPTIONAL, what="key", where=where, error=PlanError)
         absent = [key for key in FIELDS if key not in body]
         if absent:
             raise PlanError(f"{where} lacks {', '.join(map(repr, absent))}. Write out every key, even an empty one.")
@@ -176,6 +185,7 @@ class Plan:
         lines += [str(term) for term in (*self.outcomes, *self.analyses)]
         if self.balance:
             lines.append(f"balance of {', '.join(self.balance)}")
+        lines += [str(record) for record in self.power]
         return "\n".join([*lines, f"family: {self.family} over the registered contrasts of {', '.join(self.primary)}"])
 
 

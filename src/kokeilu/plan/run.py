@@ -23,10 +23,11 @@ from kokeilu.plan.deviations import Deviation, Difference, check_deviations, ref
 from kokeilu.plan.family import adjusted, contrasts_of
 from kokeilu.plan.findings import Executed, Findings
 from kokeilu.plan.plan import Plan
+from kokeilu.plan.power_record import PowerCheck, power_check
 from kokeilu.plan.terms import Analysis
 from kokeilu.plan.text import library_version
 
-__all__ = ["analyse", "enrol"]
+__all__ = ["analyse", "check_power", "enrol"]
 
 _T = TypeVar("_T")
 
@@ -152,7 +153,40 @@ def analyse(
         deviations=with_found(told, differences),
         notes=notes,
         version=library_version(),
+        power=power_check(plan.power, assignment) if plan.power else None,
     )
+
+
+def check_power(plan: Plan, assignment: Assignment) -> PowerCheck:
+    """Compare the people, clusters and strata of a draw with those for which the plan reckoned its power.
+
+    Parameters
+    ----------
+    plan : Plan
+        With a power record.
+    assignment : Assignment
+
+    Raises
+    ------
+    PlanError
+        Where the plan has no power record.
+
+    Examples
+    --------
+    >>> import kokeilu as kk
+    >>> design = kk.Complete(kk.arms(control=1, coaching=1))
+    >>> wanted = kk.sample_size(design, kk.Mean(sd=1.0), effect=0.5)
+    >>> plan = kk.Plan(title="Coach", id="id", design=design, outcomes=(kk.Outcome("work"),),
+    ...                analyses=(kk.Analysis("work"),), power=wanted)
+    >>> kk.check_power(plan, kk.enrol(plan, {"id": list(range(120))}, seed="published")).differences
+    ((1, 'people in control', 64.0, 60.0), (1, 'people in coaching', 64.0, 60.0))
+    """
+    _plan(plan)
+    if not isinstance(assignment, Assignment):
+        raise PlanError(f"an assignment is needed, from enrol(plan, ...); got {type(assignment).__name__}.")
+    if not plan.power:
+        raise PlanError("the plan has no power record. State it before the draw: Plan(..., power=sample_size(...)).")
+    return power_check(plan.power, assignment)
 
 
 def _plan(plan: object) -> None:

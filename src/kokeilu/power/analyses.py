@@ -190,5 +190,6 @@ def _of_people(y: Floats, codes: Codes, strata: Ints, counts: Floats, pair: tupl
     error = np.where(raised, np.sqrt(least), found.error)
     held = (codes == arm) | (codes == reference)
     by_events = dof_of_events(found.dof, rarer_of_two(y, held), held.sum(axis=1).astype(np.float64))
-    dof = np.where(raised, (counts.sum(axis=0) - 2.0).sum(axis=1), by_events)
+    pooled = np.minimum((counts.sum(axis=0) - 2.0).sum(axis=1), found.dof)
+    dof = np.where(raised, pooled, by_events)
     return Drawn(found.value, error, dof)

@@ -43,6 +43,16 @@ class Asked:
     none: float
     several: bool
 
+    def distinct(self) -> tuple[Floats, list[int]]:
+        """Return the rows of `vectors` that differ, none first, and the place of each row among them."""
+        rows: list[tuple[float, ...]] = []
+        places = []
+        for row in map(tuple, self.vectors.tolist()):
+            if row not in rows:
+                rows.append(row)
+            places.append(rows.index(row))
+        return np.array(rows), places
+
     def additive(self, world: object) -> bool:
         """Whether one set of draws gives a whole curve."""
         return bool(getattr(world, "additive", True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 
@@ -79,24 +79,20 @@ class ClusterSizes:
         object.__setattr__(self, "size", float(n.mean()))
         object.__setattr__(self, "cv", float(n.std() / n.mean()))
 
-    def thinned(self, seen: float) -> ClusterSizes:
-        """Return as many clusters, of each of which this share is seen."""
-        if self.sizes:
-            return ClusterSizes(sizes=tuple(max(1.0, size * seen) for size in self.sizes), weighting=self.weighting)
-        return replace(self, size=None if self.size is None else max(1.0, self.size * seen))
-
-    def information(self, people: float, clusters: float) -> float:
+    def information(self, people: float, clusters: float, seen: float = 1.0) -> float:
         """Return the mean of 1 / (clusters + people / n_j) over clusters: the information of one about a mean.
 
         Parameters
         ----------
         people, clusters : float
             Variance between people within clusters, and between clusters.
+        seen : float
+            Share of the people of a cluster whose outcome is seen.
         """
         if self.sizes:
-            n: Floats = np.array(self.sizes)
+            n: Floats = np.array(self.sizes) * seen
             return float((1.0 / (clusters + people / n)).mean())
-        m = float(self.size or 0.0)
+        m = float(self.size or 0.0) * seen
         equal = 1.0 / (clusters + people / m)
         reliability = m * clusters / (m * clusters + people)
         return equal * (1.0 - self.cv**2 * reliability * (1.0 - reliability))

@@ -127,6 +127,8 @@ def _of_outcome(
     seen = np.isfinite(y)
     groups = None if cluster is None else read_factor_or_missing(columns[cluster]).codes[seen]
     y, missing = y[seen], int((~seen).sum())
+    if not len(y) or np.ptp(y) == 0.0:
+        raise DataError(f"{WHERE}: {outcome!r} must vary for a model to be learnt from it. Check the column.")
     measured: list[Measured] = []
     if covariates:
         found = baseline_r2(cohort, outcome, on=covariates, within=cluster, level=level)

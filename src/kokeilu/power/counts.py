@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from kokeilu._checks import between, choice
 from kokeilu.core.registry import register
@@ -66,10 +68,25 @@ class Count:
             if getattr(self, name) is not None:
                 between(getattr(self, name), 0.0, 1e6, name=name, closed=True)
 
+    def to_data(self) -> dict[str, object]:
+        """Return plain data; `kind` is written as `law`, for the record of a class says its own kind."""
+        data: dict[str, object] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "kind"}
+        return {**data, "law": self.kind}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Count:
+        """Rebuild from :meth:`to_data`."""
+        return cls(**{"kind" if name == "law" else name: value for name, value in data.items()})
+
     @property
     def scale(self) -> float:
         """Standard deviation of a person's rate; of its logarithm for ratios."""
         return math.sqrt(self._variance(self.rate))
+
+    @property
+    def compared(self) -> str:
+        """What the test compares, in words."""
+        return "logarithm of the ratio of rates" if self.scale_of == "ratio" else "difference of rates"
 
     @property
     def normal(self) -> bool:
@@ -100,7 +117,7 @@ class Count:
 
     def natural(self, statistic: float) -> float:
         """Return the ratio, or the difference."""
-        return statistic if self.scale_of == "difference" else math.exp(min(statistic, 700.0))
+        return statistic if self.scale_of == "difference" else math.exp(max(-700.0, min(statistic, 700.0)))
 
     def _arm(self, effect: float) -> float:
         self.statistic(effect)
@@ -137,7 +154,7 @@ class Count:
     def offered(self, effect: float, taking: Pair) -> tuple[Count, float]:
         """Return the rate of the reference arm, and the effect of the offer, by those who take part."""
         rate = self._arm(effect)
-        arm, reference = (self.rate + (rate - self.rate) * share for share in taking)
+        arm, reference = (share * rate + (1.0 - share) * self.rate for share in taking)
         itt = arm - reference if self.scale_of == "difference" else arm / reference
         return replace(self, rate=reference), itt
 

@@ -101,11 +101,18 @@ class Duration:
         between(self.study, 0.0, 1e12, name="study")
         if self.accrual > self.study:
             raise DesignError(f"people would still enter ({self.accrual:g}) after the analysis ({self.study:g}).")
+        if self.seen(1.0) <= 0.0:
+            raise DesignError(f"with these hazards nobody leaves by {self.study:g}; follow people for longer.")
 
     @property
     def scale(self) -> float:
         """1: effects are logarithms of ratios."""
         return 1.0
+
+    @property
+    def compared(self) -> str:
+        """What the test compares, in words."""
+        return "log-rank test"
 
     @property
     def normal(self) -> bool:
@@ -160,11 +167,11 @@ class Duration:
         return (1.0 / events, 1.0 / events), (0.0, 0.0)
 
     def null_components(self, effect: float, boundary: float, n: Pair) -> Components | None:
-        """Return that at the mean hazard of the arms (Lachin & Foulkes 1986)."""
+        """Return that at the mean hazard of the arms, one `boundary` times the other (Lachin & Foulkes 1986)."""
         if not self.scored:
             return None
-        mean = (n[0] * effect + n[1]) / sum(n)
-        return (1.0 / self.seen(mean), 1.0 / self.seen(mean)), (0.0, 0.0)
+        reference = (n[0] * effect + n[1]) / (n[0] * boundary + n[1])
+        return (1.0 / self.seen(reference * boundary), 1.0 / self.seen(reference)), (0.0, 0.0)
 
     def offered(self, effect: float, taking: Pair) -> tuple[Duration, float]:
         """Return the model itself; refuses shares that take part, for a mixture of hazards has no one ratio."""
@@ -231,6 +238,13 @@ class RestrictedMean(Split):
         object.__setattr__(self, "lengths", spans)
         between(self.horizon, 0.0, 1e12, name="horizon")
         self._check_shares()
+        if self.horizon <= self._still():
+            raise DesignError(f"with these hazards nobody leaves by {self.horizon:g}; count for longer.")
+
+    def _still(self) -> float:
+        """The time before which nobody leaves, whatever the hazards are multiplied by."""
+        first = next(j for j, h in enumerate(self._rates()) if h > 0.0)
+        return float(sum(self.lengths[:first]))
 
     def _rates(self) -> tuple[float, ...]:
         return self.hazards if isinstance(self.hazards, tuple) else (self.hazards,)
@@ -256,8 +270,8 @@ class RestrictedMean(Split):
         return False
 
     def reach(self, sign: int) -> float:
-        """Return the distance to the horizon, or to nought."""
-        return self.horizon - self.mean if sign > 0 else self.mean
+        """Return the distance to the horizon, or to the time before which nobody leaves."""
+        return self.horizon - self.mean if sign > 0 else self.mean - self._still()
 
     def statistic(self, effect: float) -> float:
         """Return the difference."""
@@ -270,10 +284,10 @@ class RestrictedMean(Split):
     def ratio(self, effect: float) -> float:
         """Return by how much hazards are multiplied where the mean differs by the effect."""
         target = self.mean + effect
-        if not 0.0 < target < self.horizon:
+        if not self._still() < target < self.horizon:
             raise DesignError(
-                f"a mean of {self.mean:.4g} and an effect of {effect:g} give {target:.4g}, not between 0 and "
-                f"{self.horizon:g}."
+                f"a mean of {self.mean:.4g} and an effect of {effect:g} give {target:.4g}, not between "
+                f"{self._still():g} and {self.horizon:g}."
             )
 
         def gap(log_ratio: float) -> float:

@@ -35,9 +35,19 @@ class Offer:
             model, itt = self.at(effect)
             return make(model, model.components(itt, n), itt)
 
-        def null_parts(effect: float, boundary: float) -> dict[str, float]:
+        def null_parts(effect: float, boundary: float | None) -> dict[str, float]:
             model, itt = self.at(effect)
-            return make(model, model.null_components(itt, boundary, n) or model.components(itt, n), itt)
+            # A margin is stated as effects are: of those who take part.
+            edge = model.natural(0.0) if boundary is None else self.at(boundary)[1]
+            return make(model, model.null_components(itt, edge, n) or model.components(itt, n), itt)
+
+        def halves(effect: float) -> Pair:
+            model, itt = self.at(effect)
+            (arm, reference), (arms, references) = model.components(itt, n)
+            sides = ((arm, 0.0), (arms, 0.0)), ((0.0, reference), (0.0, references))
+            one, other = (sum(make(model, side, itt).values()) for side in sides)
+            neither = one + other - sum(parts(effect).values())
+            return one - neither, other - neither
 
         def statistic(effect: float) -> float:
             model, itt = self.at(effect)
@@ -46,7 +56,10 @@ class Offer:
         return Scheme(
             parts=parts,
             null_parts=null_parts if self.outcome.scored else None,
+            halves=halves,
+            none=self.outcome.natural(0.0),
             dof=math.inf if self.outcome.normal else dof,
+            spare=dof,
             statistic=statistic,
             n=n,
             clusters=clusters,

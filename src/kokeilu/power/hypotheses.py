@@ -95,7 +95,7 @@ class Superiority:
         shift = scheme.statistic(effect) / error
         if scheme.null_parts is None and not math.isinf(dof):
             return float(t_power(shift, dof, self.alpha, self.alternative))
-        ratio = scheme.null_error(effect, 0.0) / error
+        ratio = scheme.ratio(effect)
         tail = self.alpha / 2.0 if self.alternative == "two-sided" else self.alpha
         upper = 0.0 if self.alternative == "less" else one_tail(shift, ratio, dof, tail)
         lower = 0.0 if self.alternative == "greater" else one_tail(-shift, ratio, dof, tail)
@@ -172,7 +172,7 @@ class NonInferiority:
         """Return the one tail of (effect - margin) / SE."""
         error = scheme.error(effect)
         gap = self._sign(scheme.statistic) * (scheme.statistic(effect) - scheme.statistic(self.margin))
-        ratio = scheme.null_error(effect, self.margin) / error
+        ratio = scheme.ratio(effect, self.margin)
         dof = math.inf if self.method == "normal" else scheme.dof
         return one_tail(gap / error, ratio, dof, self.alpha)
 

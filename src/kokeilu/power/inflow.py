@@ -141,7 +141,7 @@ class Inflow:
                 (arm, share * enrolled, math.nan if math.isinf(room) else room - share * enrolled)
                 for arm, (room, share) in rooms.items()
             )
-            lines.append((office, arrivals, enrolled, used))
+            lines.append((office, float(arrivals), float(enrolled), used))
         return OfficeFlow(lines=tuple(lines))
 
     @property
@@ -182,8 +182,8 @@ class Inflow:
         offices = sum(enrolled > 0.0 for _, _, enrolled, _ in flow.lines)
         if a_week * self.wave <= offices:
             raise DesignError(
-                f"a draw in an office takes {a_week * self.wave / offices:.3g} people on average, who are then compared "
-                "with nobody. Draw less often (wave=…), or over several offices together."
+                f"a draw in an office takes {a_week * self.wave / offices:.3g} people on average, compared with "
+                "nobody. Draw less often (wave=…), or over several offices together."
             )
         people = a_week * counted
         draws = max(1.0, counted / self.wave)

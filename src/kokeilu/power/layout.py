@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +19,7 @@ from kokeilu.errors import DataError, DesignError
 from kokeilu.power.cluster_sizes import ClusterSizes
 from kokeilu.power.formula import Layout, parts_of
 from kokeilu.power.framed import Framed, Offer
-from kokeilu.power.models import Components, OutcomeModel
+from kokeilu.power.models import Components, OutcomeModel, lacks_clusters
 from kokeilu.power.scheme import Scheme
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 LEAST_PEOPLE = 4
+TINY = 1e-9
 COUNTED_CELL = 10  # as in kokeilu.estimate.means
 LEAST_UNITS = 2.0  # an arm with one unit has no variance of its own
 
@@ -57,6 +59,8 @@ class Frame:
     notes : tuple of str
     gls : ClusterSizes or None
         Where clusters are weighted by their information.
+    seen : float
+        Share of their people whose outcome is seen then.
     """
 
     arms: Arms
@@ -68,6 +72,7 @@ class Frame:
     clustered: bool
     notes: tuple[str, ...] = ()
     gls: ClusterSizes | None = None
+    seen: float = 1.0
 
     @property
     def strata(self) -> int:
@@ -130,20 +135,46 @@ class Frame:
         DesignError
             As :meth:`layout`; and where covariates and strata leave no degrees of freedom.
         """
-        if self.clustered and getattr(offer.outcome, "effect_sd", 0.0):
-            raise DesignError("effect_sd is for people drawn one by one from the whole population; leave it out here.")
         layout = self.layout(arm, reference)
+        everybody = self._population(offer, layout, arm, reference)
         gls, clusters = self.gls, layout.clusters
 
         def make(model: OutcomeModel, components: Components, _: float) -> dict[str, float]:
             if gls is not None and clusters is not None:
                 sides = zip(*components, clusters, strict=True)
-                return {"people and clusters": sum(1.0 / (count * gls.information(w, b)) for w, b, count in sides)}
+                there = ((w, b, count) for w, b, count in sides if w + b > 0.0)
+                return {
+                    "people and clusters": sum(
+                        1.0 / (count * gls.information(w, b, self.seen)) for w, b, count in there
+                    )
+                }
             spread = float(getattr(model, "effect_sd", 0.0))
-            finite = {"effects": -(spread**2) / sum(layout.people)} if spread else {}
+            finite = {"effects": -(spread**2) / everybody} if spread else {}
             return parts_of(layout, components) | finite
 
         return offer.scheme(make, dof=_dof(layout, covariates), n=layout.people, clusters=layout.clusters)
+
+    def _population(self, offer: Offer, layout: Layout, arm: int, reference: int) -> float:
+        """Everybody in the strata of a contrast, in whatever arm; refuse an effect_sd that has no meaning here."""
+        everybody = float(self.size[(self.units[:, [arm, reference]] > 0).all(axis=1)].sum())
+        spread = float(getattr(offer.outcome, "effect_sd", 0.0))
+        if not spread:
+            return everybody
+        if self.clustered:
+            raise DesignError("effect_sd is for people drawn one by one from the whole population; leave it out here.")
+        if offer.taking != (1.0, 0.0):
+            raise DesignError(
+                "with incomplete take-up the effects of the offer vary otherwise than those of taking part. Leave "
+                "effect_sd out (the error is then on the safe side), or state effects of the offer and no take-up."
+            )
+        parts = parts_of(layout, offer.outcome.components(0.0, layout.people))
+        sds = [math.sqrt(v) for v in offer.outcome.variances(0.0)]
+        if not abs(sds[0] - sds[1]) - TINY <= spread <= sum(sds) + TINY or spread**2 / everybody >= parts["people"]:
+            raise DesignError(
+                f"effects with a standard deviation of {spread:g} cannot be: with {sds[0]:g} and {sds[1]:g} in the "
+                f"arms it lies between {abs(sds[0] - sds[1]):g} and {sum(sds):g}, and must leave some error."
+            )
+        return everybody
 
     def less(self, lost: Mapping[str, float]) -> Frame:
         """Return the frame with fewer people in each arm: as many clusters, smaller ones."""
@@ -151,8 +182,8 @@ class Frame:
         units = self.units if self.clustered else self.units * seen
         if self.gls is not None and len(set(lost.values())) > 1:
             raise DesignError("attrition that differs by arm needs weighting='people', which treats clusters alike.")
-        gls = None if self.gls is None else self.gls.thinned(float(seen[0]))
-        return replace(self, people=self.people * seen, units=units, inverse=self.inverse / seen, gls=gls)
+        share = 1.0 if self.gls is None else float(seen[0])
+        return replace(self, people=self.people * seen, units=units, inverse=self.inverse / seen, seen=share)
 
     def joint_dof(self, covariates: int) -> float:
         """Return the units less one for each stratum and arm, less covariates."""
@@ -255,14 +286,14 @@ def frame_of(design: object, people: object, outcome: OutcomeModel) -> Framed:
 def check_icc(outcome: OutcomeModel, *, clustered: bool) -> None:
     """Refuse an ICC that is missing where clusters are drawn, or given where people are."""
     if clustered and not outcome.states_clusters:
-        raise DesignError(
-            "the design draws whole clusters, so the outcome needs an intra-cluster correlation: give "
-            "icc, for instance from last year's register (icc=0 states that clusters do not matter)."
-        )
+        raise DesignError(lacks_clusters(outcome))
     if not clustered and outcome.states_clusters:
         raise DesignError(
             "icc and cluster_r2 belong to a design that draws whole clusters; this one draws people one "
             "by one. Leave them out, or wrap the design in Clustered."
+            if hasattr(outcome, "icc")
+            else "cluster_cv belongs to a design that draws whole clusters; this one draws people one by one. Leave it "
+            "out, or wrap the design in Clustered."
         )
 
 

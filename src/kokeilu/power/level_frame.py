@@ -12,7 +12,7 @@ from kokeilu.core.arms import Arms
 from kokeilu.core.protocols import Floats
 from kokeilu.errors import DesignError
 from kokeilu.power.framed import Offer
-from kokeilu.power.models import Components, OutcomeModel, Pair
+from kokeilu.power.models import Components, OutcomeModel, Pair, lacks_clusters
 from kokeilu.power.scheme import Scheme
 
 __all__ = [
@@ -45,6 +45,8 @@ class LevelFrame:
     parts_of : function (model, components, shares of the two arms, shares seen, effect) -> squared error by source
     dof : function of the number of covariates
         For two arms that make up the whole trial, everybody being seen.
+    each_arm : float
+        Degrees of freedom that a third and further arm takes in a test over all of them.
     counts_units : bool
         Whether `dof` counts the units drawn, so that those of other arms, and people not seen, come off.
     """
@@ -59,6 +61,7 @@ class LevelFrame:
     parts_of: Callable[[OutcomeModel, Components, Pair, Pair, float], Parts]
     dof: Callable[[int], float]
     counts_units: bool = True
+    each_arm: float = 1.0
     seen: tuple[float, ...] = ()
 
     @property
@@ -112,9 +115,9 @@ class LevelFrame:
         return replace(self, seen=tuple(1.0 - lost[name] for name in self.arms.names))
 
     def joint_dof(self, covariates: int) -> float:
-        """Return the degrees of freedom over all arms: less one for each further arm, and less people not seen."""
+        """Return the degrees of freedom over all arms: less those of each further arm, and of people not seen."""
         unseen = self.drawn - float(self.people.sum()) if self.counts_units and not self.clustered else 0.0
-        return self.dof(covariates) - (len(self.arms) - 2) - unseen
+        return self.dof(covariates) - self.each_arm * (len(self.arms) - 2) - unseen
 
 
 def people_part(components: Components, pair: Pair, seen: Pair, people: float) -> float:
@@ -174,6 +177,4 @@ def check_shares(**shares: float) -> None:
 def needs_icc(outcome: OutcomeModel) -> None:
     """Refuse an outcome that does not say how clusters differ."""
     if not outcome.states_clusters:
-        raise DesignError(
-            "whole clusters are drawn, so the outcome needs an icc (icc=0 states that clusters do not matter)."
-        )
+        raise DesignError(lacks_clusters(outcome))

@@ -71,6 +71,8 @@ class Blocks:
     def __post_init__(self) -> None:
         one_open("Blocks", count=self.count, size=self.size)
         choice(self.effects, EFFECTS, name="effects")
+        if self.size is not None:
+            between(self.size, 2.0, 1e16, name="size of Blocks (people in a block)", closed=True)
         check_shares(icc=self.icc, effect_r2=self.effect_r2)
         between(self.effect_ratio, 0.0, 1e6, name="effect_ratio", closed=True)
         if self.effects != "random" and (self.icc or self.effect_ratio or self.effect_r2):
@@ -121,6 +123,7 @@ class Blocks:
             parts_of=parts,
             dof=dof,
             counts_units=self.effects != "random",
+            each_arm=blocks if self.effects == "fixed" else 1.0,
         )
 
 
@@ -158,6 +161,10 @@ class Sites:
     def __post_init__(self) -> None:
         one_open("Sites", count=self.count, blocks=self.blocks, size=self.size)
         check_shares(site_icc=self.site_icc, block_icc=self.block_icc)
+        for name in ("site_ratio", "block_ratio"):
+            between(getattr(self, name), 0.0, 1e6, name=name, closed=True)
+        if self.size is not None:
+            between(self.size, 2.0, 1e16, name="size of Sites (people in a block)", closed=True)
         check_shares(**{"site_icc + block_icc": self.site_icc + self.block_icc})
 
     @property

@@ -12,7 +12,7 @@ from kokeilu.core.registry import register
 from kokeilu.errors import DesignError
 from kokeilu.power.panel import Panel
 
-__all__ = ["Components", "Mean", "OutcomeModel", "Pair", "Proportion", "Split"]
+__all__ = ["Components", "Mean", "OutcomeModel", "Pair", "Proportion", "Split", "lacks_clusters"]
 
 Pair = tuple[float, float]
 Components = tuple[Pair, Pair]
@@ -73,6 +73,24 @@ class OutcomeModel(Protocol):
     def assumptions(self) -> tuple[str, ...]:
         """Say what was stated."""
         ...
+
+
+def lacks_clusters(outcome: OutcomeModel) -> str:
+    """Say what an outcome must state where whole clusters are drawn."""
+    if hasattr(outcome, "icc"):
+        return (
+            "the design draws whole clusters, so the outcome needs an intra-cluster correlation: give "
+            "icc, for instance from last year's register (icc=0 states that clusters do not matter)."
+        )
+    if hasattr(outcome, "cluster_cv"):
+        return (
+            "the design draws whole clusters, so the outcome needs cluster_cv: how much the true rates vary between "
+            "them (cluster_cv=0 states that clusters do not matter)."
+        )
+    return (
+        f"the design draws whole clusters, and {type(outcome).__name__} has no formula for them. Use RestrictedMean "
+        "with an icc, or simulate_power."
+    )
 
 
 class Split:
@@ -307,7 +325,7 @@ class Proportion(Split):
 
     def natural(self, statistic: float) -> float:
         """Return the difference of shares."""
-        if self.variance != "arcsine":
+        if self.variance != "arcsine" or statistic == 0.0:
             return statistic
         angle = 0.5 * statistic + math.asin(math.sqrt(self.base))
         return math.sin(min(max(angle, 0.0), math.pi / 2.0)) ** 2 - self.base

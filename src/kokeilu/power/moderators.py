@@ -82,6 +82,7 @@ class Moderator:
             formula="difference of the effect between groups of people",
             parts_of=parts,
             dof=lambda covariates: people - 4.0 - covariates,
+            each_arm=2.0,  # in either group
         )
 
 
@@ -226,4 +227,5 @@ class ClusterModerator:
             formula="difference of the effect between groups of clusters (Dong & Maynard 2013)",
             parts_of=parts,
             dof=lambda covariates: used - covariates,
+            each_arm=2.0,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from kokeilu._checks import choice
+from kokeilu._checks import between, choice
 from kokeilu.errors import DesignError
 from kokeilu.power.layout import sized_arms
 from kokeilu.power.level_frame import (
@@ -68,6 +68,7 @@ class ClusteredBlocks:
         one_open("ClusteredBlocks", blocks=self.blocks, count=self.count, size=self.size)
         choice(self.effects, ("fixed", "random"), name="effects")
         check_shares(block_icc=self.block_icc)
+        between(self.effect_ratio, 0.0, 1e6, name="effect_ratio", closed=True)
         if self.effects != "random" and (self.block_icc or self.effect_ratio):
             raise DesignError("block_icc and effect_ratio belong to effects='random'; leave them out.")
 
@@ -119,6 +120,7 @@ class ClusteredBlocks:
             parts_of=parts,
             dof=lambda g: blocks - g - 1.0 if random else blocks * (count - 2.0) - g,
             counts_units=not random,
+            each_arm=1.0 if random else blocks,
         )
 
 
@@ -178,11 +180,12 @@ class NestedClusters:
         clusters, groups, size = known_sizes("NestedClusters", self.count, self.groups, self.size)
         needs_icc(outcome)
 
-        def parts(model: OutcomeModel, components: Components, pair: Pair, seen: Pair, _: float) -> Parts:
+        def parts(model: OutcomeModel, components: Components, pair: Pair, seen: Pair, effect: float) -> Parts:
             icc = float(getattr(model, "icc", 0.0) or 0.0)
             left = rest_of(1.0 - icc - self.group_icc, icc, f"a group_icc of {self.group_icc:g}")
-            variances = model.variances(0.0)
-            in_groups = sum(self.group_icc * v / (p * clusters * groups) for v, p in zip(variances, pair, strict=True))
+            variances = model.variances(effect)
+            arms = zip(variances, pair, components[0], strict=True)
+            in_groups = sum(self.group_icc * v / (p * clusters * groups) for v, p, own in arms if own > 0.0)
             return {
                 "people": left * people_part(components, pair, seen, clusters * groups * size),
                 "groups": in_groups,

@@ -51,9 +51,12 @@ class Part:
     def counts(self, codes: Codes) -> Floats:
         """Units in arm and reference by draw and stratum, (2, b, S)."""
         kept = self.codes(codes)
-        units, strata = kept[:, self.first], self.strata[self.first]
+        units, strata = (kept, self.strata) if self.clusters is None else (kept[:, self.first], self.strata[self.first])
+        number = int(strata.max()) + 1
+        if number == 1:
+            return np.array([(units == k).sum(axis=1, keepdims=True) for k in self.pair], dtype=np.float64)
         order = np.argsort(strata, kind="stable")
-        starts = np.searchsorted(strata[order], np.arange(int(strata.max()) + 1))
+        starts = np.searchsorted(strata[order], np.arange(number))
         placed = units if (np.diff(strata) >= 0).all() else units[:, order]
         return np.array([np.add.reduceat(placed == k, starts, axis=1, dtype=np.float64) for k in self.pair])
 

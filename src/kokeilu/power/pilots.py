@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, special, stats
 
 from kokeilu._checks import between, count_of, name_list
 from kokeilu._kernels.icc import anova_icc
@@ -184,7 +184,8 @@ def baseline_r2(
     -----
     Adjusted R2, :math:`1 - (1 - R^2)(n - 1)/(n - k - 1)`, no less than 0. The interval is that of
     :math:`\log(1 - R^2)` by its influence function, summed by cluster, and asks nothing of the distribution:
-    :math:`\psi_i = e_i^2 / \overline{e^2} - (y_i - \bar y)^2 / \overline{(y - \bar y)^2}`.
+    :math:`\psi_i = e_i^2 / \overline{e^2} - (y_i - \bar y)^2 / \overline{(y - \bar y)^2}`; no narrower than that by the
+    noncentral F (Steiger 2004), which holds where little is explained.
 
     Examples
     --------
@@ -245,11 +246,38 @@ def _explained(
     error = math.sqrt(float((influence**2).sum()) * groups / (groups - 1.0))
     half = float(stats.t.isf((1.0 - level) / 2.0, groups - 1)) * error
     ends = [max(0.0, 1.0 - ratio * math.exp(step)) for step in (half, -half)]
+    # The influence vanishes where nothing is explained: the limits by F of normal outcomes take over there.
+    normal = _by_f(1.0 - left / total, rank, len(y) - lost - rank, level)
     return Measured(
-        name=name, value=max(0.0, 1.0 - ratio), low=ends[0], high=ends[1], level=level, n=n, missing=missing,
+        name=name,
+        value=max(0.0, 1.0 - ratio),
+        low=min(ends[0], normal[0]),
+        high=max(ends[1], normal[1]),
+        level=level,
+        n=n,
+        missing=missing,
         clusters=None if clusters is None and unit == "people" else groups,
         method="adjusted R2, interval by influence function",
-    )  # fmt: skip
+    )
+
+
+def _by_f(r2: float, rank: int, dof: int, level: float) -> tuple[float, float]:
+    """Limits of R2 from the noncentral F: those noncentralities l at which F is a quantile, as l / (l + n)."""
+    if rank == 0 or r2 >= 1.0:
+        return (0.0, 0.0) if rank == 0 else (1.0, 1.0)
+    statistic, n = r2 / rank / ((1.0 - r2) / dof), rank + dof + 1
+    ends = []
+    for share in (0.5 + level / 2.0, 0.5 - level / 2.0):
+
+        def gap(x: float, share: float = share) -> float:
+            return float(special.ncfdtr(rank, dof, x, statistic)) - share
+
+        top = 4.0 * n * statistic * rank / dof + 100.0
+        while gap(top) > 0.0 and top < 1e12:
+            top *= 4.0
+        ends.append(0.0 if gap(0.0) <= 0.0 else top if gap(top) > 0.0 else float(optimize.brentq(gap, 0.0, top)))
+    low, high = (x / (x + n) for x in ends)
+    return low, high
 
 
 def take_up(

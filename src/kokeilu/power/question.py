@@ -15,7 +15,7 @@ from kokeilu.core.arms import Arms
 from kokeilu.core.protocols import Floats
 from kokeilu.errors import DesignError
 from kokeilu.power.framed import Framed, Offer
-from kokeilu.power.hypotheses import Hypothesis, Superiority
+from kokeilu.power.hypotheses import Equivalence, Hypothesis, NonInferiority, Superiority
 from kokeilu.power.layout import LEAST_UNITS, Frame
 from kokeilu.power.models import Mean, OutcomeModel, Pair
 from kokeilu.power.reality import Reality
@@ -27,11 +27,14 @@ __all__ = ["EDGE", "Effects", "Question", "fewest_units", "round_up", "smallest"
 Effects = float | Mapping[str, float]
 Rows = tuple[PowerRow, ...]
 
+MEANS = "difference in means"
 EDGE = 1.0 - 1e-12  # how near to a share of 0 or 1 a search may go
 DIFFERS = 0.02  # a loss of power by fewer degrees of freedom that is told
+SPARE = 60.0  # degrees of freedom below which a normal reference is told to be rough: t is 2 % farther out
 RARE = 10.0  # people with (or without) the outcome in an arm below which the t reference is told to be rough
 FARTHEST = math.log(1e14)  # people, clusters or blocks beyond which nothing is searched
 CEILING = 1e-9  # a count within this part of a whole number is that number
+STEP = 1.3  # between the effects at which a root is looked for
 ASIDE = (1.0, 0.0)  # everybody in the arm takes part and nobody in the reference
 
 
@@ -56,7 +59,11 @@ class Question:
             )
         if not isinstance(self.reality, Reality):
             raise DesignError(f"reality must be Reality(take_up=…, attrition=…); got {type(self.reality).__name__}.")
-        positive_int(self.covariates, name="the number of covariates", least=0)
+        if positive_int(self.covariates, name="the number of covariates", least=0) and self.outcome.normal:
+            raise DesignError(
+                f"covariates cost degrees of freedom, and this {type(self.outcome).__name__} has a normal reference, "
+                "which has none to lose. Leave covariates out."
+            )
         if self.target is not None and between(self.target, 0.0, 1.0, name="power") <= self.test.alpha:
             raise DesignError(
                 f"a power of {self.target:g} is not above alpha ({self.test.alpha:g}), which no effect at all "
@@ -93,65 +100,78 @@ class Question:
         schemes = [self.scheme(frame, *pair) for pair in pairs]
         joint = getattr(self.test, "joint", None)
         if joint is not None:
-            return float(joint(schemes, list(effects), frame.joint_dof(self.covariates)))
+            return float(joint(schemes, list(effects), self._joint_dof(frame)))
         return min(self.power(scheme, effect) for scheme, effect in zip(schemes, effects, strict=True))
+
+    def _joint_dof(self, frame: Framed) -> float:
+        dof = math.inf if self.outcome.normal else frame.joint_dof(self.covariates)
+        if dof <= 0.0:
+            raise DesignError(
+                f"{len(frame.arms)} arms in {frame.strata:,} strata and {self.covariates:,} covariates leave "
+                f"{dof:,.4g} degrees of freedom over all arms. Use fewer of them, or more people or clusters."
+            )
+        return dof
+
+    def way(self, frame: Framed, pair: tuple[int, int], sign: int) -> int:
+        """The direction of an effect that a one-sided test of the offer can find: the other one, where the reference
+        takes part more than the arm."""
+        arm, reference = self.reality.taking(frame.arms, *pair)
+        return -sign if self.side != "two-sided" and reference > arm else sign
 
     def detectable(self, frame: Framed, pair: tuple[int, int], sign: int) -> float | None:
         """The signed effect whose power is the target; None where no possible effect has it."""
         scheme, target = self.scheme(frame, *pair), self.target or 0.0
         taking = self.reality.taking(frame.arms, *pair)
-        toward = self._toward(sign)
-        quick = self._quick(scheme, sign, taking, toward)
+        way = self.way(frame, pair, sign)
+        quick = self._quick(scheme, taking)
         if quick is not None:
-            return quick
-        limit = self.outcome.reach(sign) / max(taking) * EDGE
+            return way * quick
+        limit = self.outcome.reach(way) / max(taking) * EDGE
 
         def short(u: float) -> float:
-            return toward.power(scheme, self._effect(sign, u, limit)) - target
+            return self.power(scheme, self._effect(way, u, limit)) - target
 
-        high = scheme.error(self._effect(sign, 1e-9, limit))
+        low, high = 0.0, scheme.error(self._effect(way, 1e-9, limit))
         while short(high) < 0.0:
-            if abs(self._effect(sign, high, limit)) >= limit:
+            # In small steps, for the power of a ratio far below 1 falls again; at the end the effect moves no more.
+            if self._effect(way, high, limit) == self._effect(way, high * STEP, limit):
                 return None
-            if high > 1e300:
-                return None
-            high *= 2.0
-        root = optimize.brentq(short, 0.0, high, xtol=1e-15, rtol=1e-14)
-        return self._effect(sign, float(root), limit)
+            low, high = high, high * STEP
+        root = optimize.brentq(short, low, high, xtol=1e-15, rtol=1e-14)
+        return self._effect(way, float(root), limit)
 
     def _effect(self, sign: int, u: float, limit: float) -> float:
         """The effect u away from none on the scale of the test, no farther than is possible."""
         effect = self.outcome.natural(sign * u)
         return effect if math.isinf(limit) else max(-limit, min(limit, effect))
 
-    def _toward(self, sign: int) -> Hypothesis:
-        if isinstance(self.test, Superiority) and self.test.alternative != "two-sided" and sign != self.sign:
-            return Superiority(alpha=self.test.alpha, method=self.test.method)
-        return self.test
-
-    def _quick(self, scheme: Scheme, sign: int, taking: Pair, toward: Hypothesis) -> float | None:
+    def _quick(self, scheme: Scheme, taking: Pair) -> float | None:
         """A multiple of an error that does not move with the effect."""
-        if not isinstance(toward, Superiority) or not isinstance(self.outcome, Mean) or scheme.null_parts is not None:
-            if isinstance(toward, Superiority) and toward.method == "bloom":
+        test = self.test
+        if not isinstance(test, Superiority) or not isinstance(self.outcome, Mean) or scheme.null_parts is not None:
+            if isinstance(test, Superiority) and test.method == "bloom":
                 raise DesignError("Bloom's multiplier is for means, whose error does not move with the effect.")
             return None
         error, target = scheme.error(0.0) / abs(taking[0] - taking[1]), self.target or 0.0
-        times = toward.multiplier(scheme.dof, target)
-        if times is None and toward.method == "exact" and not math.isinf(scheme.dof):
-            times = t_multiplier(scheme.dof, toward.alpha, target, toward.alternative)
-        return None if times is None else sign * error * times
+        times = test.multiplier(scheme.dof, target)
+        if times is None and test.method == "exact" and not math.isinf(scheme.dof):
+            times = t_multiplier(scheme.dof, test.alpha, target, test.alternative)
+        return None if times is None else error * times
 
-    def row(self, frame: Framed, arm: int, reference: int, effect: float) -> PowerRow:
-        """Return the facts of one contrast at an effect."""
+    def row(self, frame: Framed, arm: int, reference: int, effect: float, *, both_ways: bool = False) -> PowerRow:
+        """Return the facts of one contrast at an effect; `both_ways`: with the detectable decrease."""
         scheme = self.scheme(frame, arm, reference)
         parts = scheme.parts(effect)
-        ask = self.target and self.side == "two-sided" and getattr(self.test, "joint", None) is None
+        ask = both_ways and self.side == "two-sided" and getattr(self.test, "joint", None) is None
         down = self.detectable(frame, (arm, reference), -1) if ask else None
+        offer = Offer(self.outcome, self.reality.taking(frame.arms, arm, reference))
+        own = effect if self.outcome.natural(0.0) == 0.0 else self.outcome.statistic(effect)
         return PowerRow(
             arm=frame.arms.names[arm],
             reference=frame.arms.names[reference],
             effect=effect,
-            effect_sd=scheme.statistic(effect) / self.outcome.scale,
+            effect_sd=own / self.outcome.scale,
+            offer=offer.at(effect)[1] if self.reality.take_up else None,
             decrease=down,
             power=self.power(scheme, effect),
             n=scheme.n,
@@ -177,12 +197,16 @@ class Question:
             clusters=_named(frame.arms, frame.units) if frame.clustered else None,
             strata=frame.strata,
             joint=joint,
-            facts=(*more, *self._facts(rows[chosen])),
-            method=str(getattr(self.test, "method", "exact")),
-            test=self.test.describe(),
-            formula=frame.formula,
+            facts=(*more, *self._facts(frame, rows[chosen])),
+            method="normal" if self.outcome.normal else str(getattr(self.test, "method", "exact")),
+            test=self._test(),
+            formula=frame.formula.replace(MEANS, str(getattr(self.outcome, "compared", MEANS))),
             assumptions=(*self._assumed(frame.notes), *self._doubts(frame, rows[chosen])),
         )
+
+    def _test(self) -> str:
+        said = self.test.describe()
+        return said.replace("exact (noncentral t)", "normal") if self.outcome.normal else said
 
     def _jointly(self, frame: Framed, rows: Rows) -> tuple[float | None, tuple[tuple[str, float], ...], Rows]:
         """The power of a test over all contrasts, what it has to say, and each contrast's power within it."""
@@ -191,16 +215,19 @@ class Question:
             return None, (), rows
         index = frame.arms.index
         schemes = [self.scheme(frame, index(row.arm), index(row.reference)) for row in rows]
-        effects, dof = [row.effect for row in rows], frame.joint_dof(self.covariates)
+        effects, dof = [row.effect for row in rows], self._joint_dof(frame)
         facts = tuple(joint.joint_facts(schemes, dof)) if hasattr(joint, "joint_facts") else ()
         if hasattr(joint, "marginal"):
             powers = joint.marginal(schemes, effects, dof)
             rows = tuple(replace(row, power=power) for row, power in zip(rows, powers, strict=True))
         return float(joint.joint(schemes, effects, dof)), facts, rows
 
-    def _facts(self, row: PowerRow) -> tuple[tuple[str, float], ...]:
+    def _facts(self, frame: Framed, row: PowerRow) -> tuple[tuple[str, float], ...]:
         tell = getattr(self.test, "facts", None)
-        return () if tell is None else tuple(tell(row.effect_sd * self.outcome.scale / row.error))
+        if tell is None:
+            return ()
+        scheme = self.scheme(frame, frame.arms.index(row.arm), frame.arms.index(row.reference))
+        return tuple(tell(scheme.statistic(row.effect) / row.error, scheme.ratio(row.effect)))
 
     def _assumed(self, notes: tuple[str, ...]) -> tuple[str, ...]:
         more = (f"degrees of freedom taken by covariates {self.covariates}",) if self.covariates else ()
@@ -221,6 +248,13 @@ class Question:
                     f"few units in an arm or stratum: the analysis will have about {dof:.1f} degrees of freedom, not "
                     f"{row.dof:,.4g}, and by them a power of {power:.2f} (simulate_power tells)"
                 )
+        scheme = self.scheme(frame, arm, reference)
+        plain = isinstance(self.test, (Superiority, NonInferiority, Equivalence))
+        if scheme.spare < SPARE and (self.outcome.normal or not (plain or hasattr(self.test, "joint"))):
+            doubts.append(
+                f"a normal reference, where only {scheme.spare:,.4g} degrees of freedom are left: the power will be "
+                "less than this (simulate_power tells)"
+            )
         base = getattr(self.outcome, "base", None)
         shares = () if base is None else (base + row.effect, base)
         rare = min((min(n * p, n * (1.0 - p)) for n, p in zip(row.n, shares, strict=False)), default=RARE)

@@ -27,7 +27,8 @@ class Reality:
     Parameters
     ----------
     take_up : mapping of arm to share, optional
-        Share of each arm that takes part; 1 for arms left out, 0 for a reference left out.
+        Share of each arm that takes part; 1 for arms left out, 0 for the reference arm of the design left out. A margin
+        is of taking part too.
     attrition : mapping of arm to share, or one share for all arms, optional
         Share whose outcome is not seen, in [0, 1).
 
@@ -49,6 +50,8 @@ class Reality:
     attrition: Shares | float = 0.0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.take_up, Mapping):
+            raise DesignError("take_up must name the arms: take_up={'coaching': 0.6}.")
         for arm, share in self.take_up.items():
             between(share, 0.0, 1.0, name=f"the take-up of {arm!r}", closed=True)
         lost = self.attrition if isinstance(self.attrition, Mapping) else {"every arm": self.attrition}
@@ -77,7 +80,11 @@ class Reality:
         names = arms.names
         if not self.take_up:
             return 1.0, 0.0
-        default = dict.fromkeys(names, 1.0) | {names[reference]: 0.0}
+        if names[reference] not in self.take_up and names[reference] != arms.reference:
+            raise DesignError(
+                f"the take-up of {names[reference]!r}, to which {names[arm]!r} is compared, is not stated; state it."
+            )
+        default = dict.fromkeys(names, 1.0) | {arms.reference: 0.0}
         pair = tuple(float(self.take_up.get(names[k], default[names[k]])) for k in (arm, reference))
         if pair[0] == pair[1]:
             raise DesignError(
@@ -91,7 +98,7 @@ class Reality:
         said = []
         if self.take_up:
             shares = ", ".join(f"{arm!r} {share:g}" for arm, share in self.take_up.items())
-            said.append(f"effects are of taking part; take-up {shares}")
+            said.append(f"effects and margins are of taking part; take-up {shares}")
         if isinstance(self.attrition, Mapping) and self.attrition:
             shares = ", ".join(f"{arm!r} {share:g}" for arm, share in self.attrition.items())
             said.append(f"attrition {shares}")

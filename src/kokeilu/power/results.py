@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
-from kokeilu.core.results import Rows, text_table, wrapped
+from kokeilu.core.results import Rows, number_text, text_table, wrapped
 from kokeilu.power.models import OutcomeModel, Proportion
 
 __all__ = ["Power", "PowerRow"]
@@ -21,7 +22,9 @@ class PowerRow:
     effect : float
         In the units of the outcome; for a proportion a difference of shares.
     effect_sd : float
-        The same in standard deviations of the reference arm.
+        The same in standard deviations of the reference arm; for ratios, of the logarithm.
+    offer : float or None
+        With take-up stated, the effect of the offer, which is what the trial estimates.
     decrease : float or None
         Two-sided detectable effects only: the detectable decrease; None also where none is possible.
     power : float
@@ -30,7 +33,8 @@ class PowerRow:
     clusters : (float, float) or None
         Expected clusters in arm and reference.
     error, dof : float
-        Standard error of the estimated effect, in the units of the outcome, and its degrees of freedom.
+        Standard error of the estimated effect (of the offer), in the units of the outcome or on the scale of the test
+        (logarithm of a ratio, arcsines), and its degrees of freedom.
     parts : tuple of (str, float)
         The squared error by source: "people", "clusters".
     """
@@ -39,6 +43,7 @@ class PowerRow:
     reference: str
     effect: float
     effect_sd: float
+    offer: float | None = None
     decrease: float | None = None
     power: float
     n: tuple[float, float]
@@ -174,12 +179,14 @@ class Power(Rows):
     def _row(self, row: PowerRow) -> dict[str, Any]:
         clusters = {} if row.clusters is None else {"clusters": _whole(sum(row.clusters))}
         decrease = {"decrease": row.decrease} if self.quantity == "detectable_effect" else {}
+        offer = {} if row.offer is None else {"offer": row.offer}
         points = {"points": 100.0 * row.effect} if isinstance(self.outcome, Proportion) else {}
         return {
             "contrast": f"{row.arm} - {row.reference}",
             "effect": row.effect,
             **points,
             "effect_sd": row.effect_sd,
+            **offer,
             **decrease,
             "power": row.power,
             "n": _whole(sum(row.n)),
@@ -191,7 +198,7 @@ class Power(Rows):
         }
 
     def __str__(self) -> str:
-        told = [f"{name} {value:,.4g}" for name, value in self.facts]
+        told = [f"{name} {number_text(value)}" for name, value in self.facts]
         notes = [f"{self.formula}; {self.test}", *(["; ".join(told)] if told else [])]
         notes.append("assumed: " + "; ".join(self.assumptions))
         return "\n".join([self._headline(), text_table(self.rows()), *wrapped(notes)])
@@ -203,7 +210,7 @@ class Power(Rows):
             if isinstance(self.outcome, Proportion)
             else f"{row.effect:,.4g}"
         )
-        size += f" ({row.effect_sd:.3f} SD)"
+        size += f" ({row.effect_sd:.3f} SD)" if self.outcome.natural(0.0) == 0.0 else ""
         groups = f" in {_count(self.clusters)} clusters" if self.clusters is not None else ""
         where = f"{self.n:,} people{groups}"
         if self.quantity == "detectable_effect":
@@ -222,5 +229,7 @@ def _count(pairs: tuple[tuple[str, float], ...]) -> str:
 
 def _whole(value: float) -> float | int:
     """A whole number as an int, so that it prints without decimals; an expected half stays a float."""
+    if math.isinf(value):
+        return value
     near = round(value)
     return near if abs(value - near) < 1e-6 else value

@@ -20,6 +20,8 @@ from kokeilu.power.results import Power
 __all__ = ["Search", "effects_by_arm", "pairs_of"]
 
 WIDE = 1e12  # people per cluster that stand for infinitely many
+DIVIDED = ("people", "people per block", "clusters per block", "clusters")
+FOLD = 12  # of people or clusters that may be added so that arms are whole
 MANY = 1e9  # of anything: more than any trial has
 
 
@@ -33,7 +35,8 @@ def pairs_of(arms: Arms, contrast: str | tuple[str, str] | None) -> tuple[list[t
 def effects_by_arm(effect: Effects, arms: Arms, pairs: list[tuple[int, int]]) -> list[float]:
     if isinstance(effect, Mapping):
         for name in effect:
-            arms.index(name)
+            if arms.index(name) == pairs[0][1]:
+                raise DesignError(f"effect has an entry for {name!r}, to which the others are compared; leave it out.")
         lacking = [arms.names[arm] for arm, _ in pairs if arms.names[arm] not in effect]
         if lacking:
             raise DesignError(f"effect has no entry for arm {lacking[0]!r}. State one for every arm but the reference.")
@@ -130,6 +133,12 @@ class Search:
             f"however many people each has.{bound} Add clusters, or explain variance between them (cluster_r2)."
         )
 
+    def _whole(self, root: float, unknown: str) -> int:
+        """Rounded up; units that are divided over the arms to a number that the shares divide, where it is near."""
+        fold = math.lcm(*(share.limit_denominator(10**6).denominator for share in self.arms.shares))
+        step = fold if unknown in DIVIDED and fold <= FOLD else 1
+        return round_up(root / step) * step
+
     def open_size(self, sizes: Any) -> Power:
         """Sizes alone of which one is left open."""
         if sizes.unknown is None:
@@ -140,6 +149,8 @@ class Search:
             covariates = self.question.covariates
             if isinstance(frame, LevelFrame) and min(frame.dof_of(*p, covariates) for p in self.pairs) < 1.0 - 1e-9:
                 return 0.0  # too few to estimate an error from, but not for ever
+            if hasattr(self.question.test, "joint") and frame.joint_dof(covariates) < 1.0 - 1e-9:
+                return 0.0
             return self.question.answer(frame, self.pairs, self.effects)
 
         # What no size can mend is refused in its own words.
@@ -151,6 +162,6 @@ class Search:
                 "Extract the data later, follow people for a shorter time, or enrol more of them."
             )
         root = smallest(self.question, power_of, sizes.least)
-        whole = sizes.at(float(round_up(root))).frame(self.design, self.question.outcome)
+        whole = sizes.at(float(self._whole(root, str(sizes.unknown)))).frame(self.design, self.question.outcome)
         before = sizes.at(root).frame(self.design, self.question.outcome)
         return self.finding(whole, float(before.people.sum()), (str(sizes.unknown), root))

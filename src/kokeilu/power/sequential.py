@@ -88,8 +88,7 @@ class GroupSequential:
         """Return the upper bounds on Z, one for each look."""
         return _bounds(self.information, self.spending, self._side_alpha(), self.alternative == "two-sided", self.gamma)
 
-    def _lower(self, drift: float, power: float | None) -> Floats:
-        upper = self.bounds()
+    def _lower(self, drift: float, power: float | None, upper: Floats) -> Floats:
         if self.alternative == "two-sided":
             return -upper
         if not self.futility or power is None:
@@ -99,25 +98,30 @@ class GroupSequential:
 
     def crossing(self, drift: float) -> tuple[Floats, Floats]:
         """Return the chances of stopping above and below at each look, for a mean of Z at the end of `drift`."""
-        return kernel.crossing(self.information, self._lower(drift, None), self.bounds(), drift)
+        return self._crossing(drift, 1.0)
+
+    def _crossing(self, drift: float, ratio: float) -> tuple[Floats, Floats]:
+        upper = self.bounds() * ratio
+        return kernel.crossing(self.information, self._lower(drift, None, upper), upper, drift)
 
     def power(self, scheme: Scheme, effect: float) -> float:
         """Return the chance of crossing a bound on the side that is looked for."""
         shift = scheme.statistic(effect) / scheme.error(effect)
-        return self._power(shift)
+        return self._power(shift, scheme.ratio(effect))
 
-    def _power(self, shift: float) -> float:
+    def _power(self, shift: float, ratio: float) -> float:
+        """`ratio`: the error that Z is divided by over the true one; the bounds move by it."""
         if self.futility:
-            return self._with_futility(abs(shift) if shift * self._sign() > 0 else -abs(shift))
-        up, down = self.crossing(shift * self._sign())
+            return self._with_futility(shift * self._sign(), ratio)
+        up, down = self._crossing(shift * self._sign(), ratio)
         return float(up.sum() + (down.sum() if self.alternative == "two-sided" else 0.0))
 
     def _sign(self) -> float:
         return -1.0 if self.alternative == "less" else 1.0
 
-    def _with_futility(self, drift: float) -> float:
+    def _with_futility(self, drift: float, ratio: float) -> float:
         """The power at which the futility bounds, which spend what it leaves, meet the last efficacy bound."""
-        upper, spend = self.bounds(), _function(self.spending, self.gamma)
+        upper, spend = self.bounds() * ratio, _function(self.spending, self.gamma)
         low, high = 0.0, float(kernel.crossing(self.information, np.full(upper.size, -np.inf), upper, drift)[0].sum())
         for _ in range(60):
             middle = 0.5 * (low + high)
@@ -134,20 +138,22 @@ class GroupSequential:
         """As a test with one look."""
         return Superiority(alpha=self.alpha, alternative=self.alternative).refuses(statistic, effect)
 
-    def facts(self, shift: float) -> list[tuple[str, float]]:
+    def facts(self, shift: float, ratio: float = 1.0) -> list[tuple[str, float]]:
         """Return bounds, inflation over a test with one look, and the share of people expected before stopping.
 
         Parameters
         ----------
         shift : float
             The effect over its standard error at the end.
+        ratio : float
+            The error that the test divides by over the true one.
         """
-        drift = shift * self._sign()
-        power = self._power(shift)
-        lower = self._lower(drift, power)
-        up, down = kernel.crossing(self.information, lower, self.bounds(), drift)
+        drift = abs(shift) if self.alternative == "two-sided" else shift * self._sign()
+        power, upper = self._power(shift, ratio), self.bounds() * ratio
+        lower = self._lower(drift, power, upper)
+        up, down = kernel.crossing(self.information, lower, upper, drift)
         t, stopped = np.array(self.information), up + down
-        fixed = float(-special.ndtri(self._side_alpha()) + special.ndtri(power))
+        fixed = float(special.ndtri(power)) - ratio * float(special.ndtri(self._side_alpha()))
         expected = float(t @ stopped + (1.0 - stopped.sum()))
         found = [(f"bound at {x:.3g}", float(z)) for x, z in zip(t, self.bounds(), strict=True)]
         # A test with one look has this power at a finite effect only between its level and certainty.

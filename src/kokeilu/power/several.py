@@ -20,13 +20,44 @@ from kokeilu.power.scheme import Scheme
 __all__ = ["Dunnett", "JointF", "ManyOutcomes"]
 
 TARGETS = ("any", "all")
+ALIKE = 1e-9
 
 
-def _loadings(schemes: Sequence[Scheme]) -> Floats:
-    """Correlation of each contrast with the reference's mean: b_i^2 = v_0 / (v_0 + v_i), from the people."""
-    n = np.array([scheme.n for scheme in schemes])
-    loadings: Floats = np.sqrt(n[:, 0] / n.sum(axis=1))
-    return loadings
+def _errors(schemes: Sequence[Scheme], effects: Sequence[float]) -> tuple[Floats, Floats]:
+    """Squared errors of the contrasts, and what of each is the reference's, which they share.
+
+    Raises
+    ------
+    DesignError
+        Where the contrasts do not have one reference, or a part of an error belongs to neither arm.
+    """
+    squared = np.array([scheme.error(effect) ** 2 for scheme, effect in zip(schemes, effects, strict=True)])
+    if len(schemes) == 1:
+        return squared, 0.5 * squared  # nothing to share
+    halves = [(0.0, 0.0) if s.halves is None else s.halves(effect) for s, effect in zip(schemes, effects, strict=True)]
+    if any(abs(sum(pair) / whole - 1.0) > ALIKE for pair, whole in zip(halves, squared, strict=True)):
+        raise DesignError(
+            "a part of the error belongs to neither arm (effects that differ between blocks or people), and how it "
+            "hangs together over arms is not stated. Test one arm at a time, or use simulate_power."
+        )
+    people = np.array([scheme.n[1] for scheme in schemes])
+    if np.ptp(people) > ALIKE * people.max():
+        raise DesignError(
+            "the arms are offered in different strata, so that each has its own people in the reference. Test one arm "
+            "at a time, or use simulate_power."
+        )
+    return squared, np.array([reference for _, reference in halves])
+
+
+def _loadings(schemes: Sequence[Scheme], effects: Sequence[float]) -> Floats:
+    """Correlation of each contrast with the reference's mean: b_i^2 = v_0 / (v_0 + v_i)."""
+    squared, reference = _errors(schemes, effects)
+    return np.asarray(np.sqrt(reference / squared), dtype=np.float64)
+
+
+def _ratios(schemes: Sequence[Scheme], effects: Sequence[float]) -> Floats:
+    """The errors that the tests divide by over the true ones."""
+    return np.array([scheme.ratio(effect) for scheme, effect in zip(schemes, effects, strict=True)])
 
 
 def _shifts(schemes: Sequence[Scheme], effects: Sequence[float]) -> Floats:
@@ -63,8 +94,8 @@ class Dunnett(_OfArms):
 
     Notes
     -----
-    One variance estimated over all arms. Deterministic quadrature over the reference's mean and the standard deviation;
-    the correlation of two contrasts is that of the numbers of people.
+    One estimate of spread over all arms. Deterministic quadrature over the reference's mean and that estimate; what two
+    contrasts share is the squared error of the reference: with one variance, that of the numbers of people or clusters.
 
     Examples
     --------
@@ -88,11 +119,11 @@ class Dunnett(_OfArms):
 
     def critical(self, schemes: Sequence[Scheme], dof: float) -> float:
         """Return the value that no statistic exceeds with probability 1 - alpha when nothing differs."""
-        return dunnett_critical(_loadings(schemes), dof, self.alpha)
+        return dunnett_critical(_loadings(schemes, [scheme.none for scheme in schemes]), dof, self.alpha)
 
     def joint(self, schemes: Sequence[Scheme], effects: Sequence[float], dof: float) -> float:
         """Return the probability that any arm is found, or that all are."""
-        loadings, critical = _loadings(schemes), self.critical(schemes, dof)
+        loadings, critical = _loadings(schemes, effects), self.critical(schemes, dof) * _ratios(schemes, effects)
         shifts = _shifts(schemes, effects)
         if self.target == "all":
             return all_reject(critical, loadings, shifts, dof)
@@ -102,9 +133,8 @@ class Dunnett(_OfArms):
         """Return each contrast's power at the family's critical value."""
         critical = self.critical(schemes, dof)
         tail = float(stats.t.sf(critical, dof))
-        return [
-            one_tail(shift, 1.0, dof, tail) + one_tail(-shift, 1.0, dof, tail) for shift in _shifts(schemes, effects)
-        ]
+        sides = zip(_shifts(schemes, effects), _ratios(schemes, effects), strict=True)
+        return [one_tail(shift, ratio, dof, tail) + one_tail(-shift, ratio, dof, tail) for shift, ratio in sides]
 
     def joint_facts(self, schemes: Sequence[Scheme], dof: float) -> list[tuple[str, float]]:
         """Return the critical value and its degrees of freedom."""
@@ -112,7 +142,7 @@ class Dunnett(_OfArms):
 
     def describe(self) -> str:
         """Level and what counts as found."""
-        return f"Dunnett, alpha {self.alpha:g} over all arms, two-sided, power that {self.target} of them is found"
+        return f"Dunnett, alpha {self.alpha:g} over all arms, two-sided, power to find {self.target} of them"
 
 
 @register("joint_f")
@@ -126,8 +156,8 @@ class JointF(_OfArms):
 
     Notes
     -----
-    Noncentral F on (arms - 1, dof) with l = sum of n_k (mu_k - mu)^2 / sigma^2, sigma^2 that which the errors of the
-    contrasts imply; with equal arms n k f^2 (Cohen 1988).
+    Noncentral F on (arms - 1, dof) with l = d' V^-1 d, d the contrasts and V their covariance, to which the reference
+    contributes throughout: with one variance sum of n_k (mu_k - mu)^2 / sigma^2, with equal arms n k f^2 (Cohen 1988).
 
     Examples
     --------
@@ -151,13 +181,12 @@ class JointF(_OfArms):
         """Return the power of the F test."""
         if math.isinf(schemes[0].dof) or any(scheme.null_parts is not None for scheme in schemes):
             raise DesignError("a joint F test is for outcomes with a t reference: Mean, or Proportion unpooled.")
-        n = np.array([schemes[0].n[1], *(scheme.n[0] for scheme in schemes)])
-        means = np.array([0.0, *(s.statistic(effect) for s, effect in zip(schemes, effects, strict=True))])
-        # Each contrast's squared error is sigma^2 (1/n_k + 1/n_0): the people-weighted mean of what they imply.
-        implied = [s.error(e) ** 2 / (1.0 / s.n[0] + 1.0 / s.n[1]) for s, e in zip(schemes, effects, strict=True)]
-        variance = float(np.average(implied, weights=n[1:]))
-        middle = float(n @ means / n.sum())
-        shift = float(n @ (means - middle) ** 2 / variance)
+        contrasts = np.array([s.statistic(effect) for s, effect in zip(schemes, effects, strict=True)])
+        squared, reference = _errors(schemes, effects)
+        common = np.sqrt(reference)
+        covariance = np.outer(common, common)
+        np.fill_diagonal(covariance, squared)
+        shift = float(contrasts @ np.linalg.solve(covariance, contrasts))
         if shift == 0.0:
             return self.alpha  # where scipy's ncf is below 0
         critical = float(stats.f.isf(self.alpha, len(schemes), dof))
@@ -216,12 +245,12 @@ class ManyOutcomes:
 
     def power(self, scheme: Scheme, effect: float) -> float:
         """Return the power of the family as `target` asks."""
-        shift = scheme.statistic(effect) / scheme.error(effect)
+        shift, ratio = scheme.statistic(effect) / scheme.error(effect), scheme.ratio(effect)
         tail = self.alpha / (2.0 * self.outcomes)
         if self.target == "one":
-            return one_tail(shift, 1.0, math.inf, tail) + one_tail(-shift, 1.0, math.inf, tail)
+            return one_tail(shift, ratio, math.inf, tail) + one_tail(-shift, ratio, math.inf, tail)
         loadings = np.full(self.outcomes, math.sqrt(self.correlation))
-        shifts, critical = np.full(self.outcomes, shift), float(stats.norm.isf(tail))
+        shifts, critical = np.full(self.outcomes, shift), float(stats.norm.isf(tail)) * ratio
         if self.target == "all":
             return all_reject(critical, loadings, shifts, math.inf)
         return 1.0 - none_rejects(critical, loadings, shifts, math.inf)

@@ -171,7 +171,7 @@ def _simulation(
         base=base,
         analysis=way,
         pairs=asked.pairs,
-        effects=asked.vectors[:1] if additive else asked.vectors,
+        effects=asked.vectors[:1] if additive else asked.distinct()[0],
         shifts=shifts,
         stream=stream,  # type: ignore[arg-type]
     )
@@ -221,6 +221,7 @@ def _curve(
     if not tested and len(found) == 1 and asked.additive(simulation.world):
         columns = (found[0, VALUE], found[0, ERROR], critical_t(dof[0], alpha), found[0, TRUTH])
         return PowerCurve.of(**names, effects=asked.own[place], alpha=alpha, columns=columns, dof=dof[0])
+    places = range(len(found)) if simulation.shifts is not None else asked.distinct()[1]
     trials = [
         Trials(
             effect=effect,
@@ -233,7 +234,9 @@ def _curve(
             p_values=one[ERROR] if tested else None,
             chances=chances,
         )
-        for e, (effect, one) in enumerate(zip((asked.none, *asked.own[place]), found, strict=True))
+        for effect, e, one in (
+            (effect, e, found[e]) for effect, e in zip((asked.none, *asked.own[place]), places, strict=True)
+        )
     ]
     effects = {"effects": asked.own[place], "null": trials[0], "found": tuple(trials[1:])}
     return PowerGrid(**names, alpha=alpha, none=asked.none, **effects)  # type: ignore[arg-type]

@@ -128,7 +128,7 @@ def detectable_effect(
         effect = effects[place] if effects else question.detectable(frame, (arm, reference), question.sign)
         if effect is None:
             raise _out_of_reach(question, frame, arm, reference)
-        rows.append(question.row(frame, arm, reference, effect))
+        rows.append(question.row(frame, arm, reference, effect, both_ways=True))
     return question.finding("detectable_effect", enrolled, tuple(rows), chosen)
 
 
@@ -148,20 +148,28 @@ def _joint_effects(question: Question, frame: Framed, pairs: list[tuple[int, int
 
     if not math.isinf(limit) and (most := question.answer(frame, pairs, [limit] * len(pairs))) < (question.target or 0):
         raise DesignError(
-            f"no possible effect has power {question.target:g}: even the largest in every arm has {most:.3f}. Add people."
+            f"no possible effect has power {question.target:g}: even the largest in every arm has {most:.3f}. Add "
+            "people."
         )
     # A search over sizes is one over effects: power rises with either.
     return [effect_at(smallest(question, power_at_times, 1e-9))] * len(pairs)
 
 
 def _out_of_reach(question: Question, frame: Framed, arm: int, reference: int) -> DesignError:
-    sign = question.sign
+    way = question.way(frame, (arm, reference), question.sign)
     taking = max(question.reality.taking(frame.arms, arm, reference))
-    end = question.outcome.reach(sign) * EDGE * sign / taking
+    reach = question.outcome.reach(way)
+    name, target = frame.arms.names[arm], question.target
+    if math.isinf(reach):  # a ratio far below 1: ever fewer events
+        return DesignError(
+            f"no effect of {name!r} has power {target:g}: the farther it goes that way, the fewer events there are. "
+            "Add people or time, or ask for the other direction."
+        )
+    end = reach * EDGE * way / taking
     most = question.power(question.scheme(frame, arm, reference), end)
     return DesignError(
-        f"no possible effect of {frame.arms.names[arm]!r} has power {question.target:g}: even a share of "
-        f"{1 if sign > 0 else 0} in that arm has {most:.3f}. Add people, or ask for the other direction."
+        f"no possible effect of {name!r} has power {target:g}: even the farthest, {end:+.4g}, has {most:.3f}. "
+        "Add people, or ask for the other direction."
     )
 
 

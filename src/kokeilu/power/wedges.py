@@ -137,7 +137,9 @@ class WedgeSizes:
         def parts(model: OutcomeModel, components: Components, pair: Pair, share: Pair, effect: float) -> Parts:
             spread = _spreads(model, components, z, time, effect)
             icc = components[1][1] / (components[0][1] + components[1][1])
-            people = size * min(share)
+            if share[0] != share[1]:
+                raise DesignError("a stepped wedge takes one attrition for all; give attrition=… as one share.")
+            people = size * share[0]
             squared = wedge_variance(
                 z, size=people, variance=spread, within=icc, between=icc * self.decay, subject=self.subject
             )
@@ -246,9 +248,8 @@ class SaturationSizes:
         compared = treated if self.effect == "treated" else 1.0 - pure - treated
 
         def parts(model: OutcomeModel, components: Components, pair: Pair, seen: Pair, _: float) -> Parts:
-            found = saturation_variances(
-                self.levels, clusters=areas, size=size, between=components[1][1], within=components[0][1] / min(seen)
-            )
+            within = tuple(v / s for v, s in zip(components[0], seen, strict=True))
+            found = saturation_variances(self.levels, clusters=areas, size=size, between=components[1], within=within)
             return {"areas and people": found[self.effect]}
 
         return LevelFrame(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from pickle import PicklingError
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, Protocol
 
 import numpy as np
@@ -73,6 +73,7 @@ def _alone(work: Work, spans: list[tuple[int, int]]) -> Iterator[tuple[int, int,
 def _shared(work: Work, spans: list[tuple[int, int]], workers: int) -> Iterator[tuple[int, int, Floats]]:
     # A fresh interpreter on every platform: a fork would copy locks that other threads hold.
     context = get_context("spawn")
+    _refuse_unsendable(work)
     pool = ProcessPoolExecutor(min(workers, len(spans)), mp_context=context, initializer=_hold, initargs=(work,))
     try:
         waiting = {pool.submit(_part, *span): span for span in spans}
@@ -83,13 +84,22 @@ def _shared(work: Work, spans: list[tuple[int, int]], workers: int) -> Iterator[
             "the worker processes could not start. Keep the call under `if __name__ == '__main__':` in a script, and "
             "define worlds and estimators of your own in a module that can be imported; or leave workers at 1."
         ) from None
-    except (PicklingError, AttributeError, TypeError):
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _refuse_unsendable(work: Work) -> None:
+    try:
+        ForkingPickler.dumps(work)
+    except Exception:  # noqa: BLE001 (whatever the object's own pickling raises)
+        sendable = False
+    else:
+        sendable = True
+    if not sendable:
         raise DesignError(
             "the design, the world or the analysis cannot be sent to worker processes: define it in a module that can "
             "be imported, or leave workers at 1."
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+        )
 
 
 def _hold(work: Work) -> None:
