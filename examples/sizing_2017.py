@@ -95,7 +95,8 @@ def main() -> None:
     money()
     title("4. Could whole municipalities have shown two points at all?")
     try:
-        kk.sample_size(WHOLE, kk.Proportion(base=BASE, icc=ICC, r2=R2), effect=0.02, sizes=kk.ClusterSizes(count=23))
+        sizes = kk.ClusterSizes(count=MUNICIPALITIES, cv=1.5)
+        kk.sample_size(WHOLE, kk.Proportion(base=BASE, icc=ICC, r2=R2), effect=0.02, sizes=sizes)
     except kk.errors.DesignError as error:
         print(error)
     title("For the minister")

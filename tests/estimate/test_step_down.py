@@ -120,6 +120,22 @@ def test_a_lottery_whose_law_given_the_other_arms_is_not_known_says_so() -> None
     assert any("supposes that the other arms do nothing either" in note for note in alone.notes)
 
 
+def test_an_arm_that_nobody_could_be_drawn_into_is_refused() -> None:
+    trial = trial_of(kk.Stratified(kk.arms(control=2, coaching=0, letter=1), by="area"))
+    with pytest.raises(
+        EstimationError, match="had a chance of 'coaching' and of 'control': there is nothing to compare"
+    ):
+        kk.family_test(trial, outcomes(), "y0", family=kk.RomanoWolf(draws=99))
+    found = kk.family_test(trial, outcomes(), "y0", family=kk.RomanoWolf(draws=99), contrasts=[("letter", "control")])
+    assert len(found.members) == 1
+
+
+def test_strata_of_the_exact_sum_are_those_of_both_arms() -> None:
+    trial = trial_of(kk.Stratified(THREE, by="area"))
+    table = outcomes().assign(whole=np.arange(90) % 5)
+    assert "over 3 strata" in kk.randomisation_test(trial, table, "whole", studentise=False).reason
+
+
 def register(n: int = 90) -> pd.DataFrame:
     step = np.arange(n)
     return pd.DataFrame(

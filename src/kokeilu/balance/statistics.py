@@ -158,7 +158,7 @@ def _totals(units: Units, kind: str, draws: int) -> Statistic:
     notes: tuple[str, ...] = ()
     if form == "sum":
         why = (
-            f"{width:,} columns of covariates are too many for {len(units.places):,} {units.word()} to allow for the "
+            f"{width:,} column(s) of covariates are too many for {len(units.places):,} {units.word()} to allow for the "
             "correlations between them, so each column counts on its own."
         )
         notes = (why,)

@@ -94,7 +94,7 @@ def joint_test(estimates: Estimates) -> JointTest:
         raise EstimationError(
             "these estimates carry no covariance between the contrasts, so they cannot be tested at once: "
             f"{estimates.joint_reason or 'they do not come from one regression with a variance for all of them'}. "
-            "Use Regression(...) with all contrasts of one outcome, or a joint test by redraws."
+            "Use Regression(...) with all contrasts of one outcome, or joint_randomisation_test, which redraws."
         )
     turn = rotation(covariance)
     q, form = turn.shape[0], float(((turn @ np.array([item.value for item in estimates])) ** 2).sum())

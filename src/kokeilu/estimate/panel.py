@@ -130,7 +130,7 @@ def panel_of(assignment: Assignment, hypotheses: Sequence[Hypothesis], *, arms: 
     Raises
     ------
     EstimationError
-        Where an outcome does not vary, or is fully explained by the covariates.
+        Where nobody can be compared, or an outcome does not vary, or is fully explained by the covariates.
     """
     cells = cells_of(assignment.lottery)
     n = len(assignment)
@@ -162,6 +162,12 @@ def _part(
     view, keep = one.view, one.kept(arms)
     rows = view.rows[keep]
     clusters = units[rows] if grouped else None
+    if not rows.size:
+        names = " and of ".join(repr(view.arms.names[code]) for code in arms)
+        raise EstimationError(
+            f"nobody with an observed {view.outcome!r} had a chance of {names}: there is nothing to compare. "
+            "Leave the contrast out with contrasts=..., or check the outcomes table."
+        )
     # People of one cluster in several arms: strata of clusters say nothing about how people were drawn.
     own = np.unique(cells[rows] if view.whole else np.zeros(rows.size, dtype=np.int64), return_inverse=True)[1]
     strata, pooled = usable_strata(view, own.astype(np.int64), clusters, view.shares[keep][:, list(arms)], rows)

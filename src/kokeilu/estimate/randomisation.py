@@ -270,11 +270,11 @@ def _reason(view: View, case: Case, route: Route, side: str) -> str:
     arm, reference = view.arms.names[case.arm], view.arms.names[case.reference]
     what = "studentised difference in means" if case.studentised else "difference in means"
     n_strata = int(case.units.strata.max()) + 1
-    if route.sums is not None and len(route.sums.seen.seats) > 1:
-        what += (
-            f", over {len(route.sums.seen.seats):,} strata weighted by the product of their arms' sizes over their own"
-        )
-    elif n_strata > 1:
+    # Who stays in another arm, or stands in a stratum of one arm, adds nothing to the sum.
+    summed = 0 if route.sums is None else sum(one.copies for one in route.sums.seen.strata if 0 < one.seats < one.size)
+    if summed > 1:
+        what += f", over {summed:,} strata weighted by the product of their arms' sizes over their own"
+    elif n_strata > 1 and route.sums is None:
         what += f", weighted over {n_strata:,} strata"
     if view.clusters is not None and view.whole:
         what += f", of {case.places.size:,} clusters as totals"

@@ -56,6 +56,7 @@ class Inflow:
 
     Each week an office has `arrivals` new people (those who come back counted once) and so many places in an arm. It
     enrols min(arrivals, places / share of the arm); the rest stays outside the trial.
+    Strata of the design within an office are not known before people come: degrees of freedom are not reduced for them.
 
     Parameters
     ----------
