@@ -24,9 +24,20 @@ __all__ = [
 ]
 
 
+class _Levelled:
+    """What has a level."""
+
+    __slots__ = ()
+
+    alpha: float
+
+    def __post_init__(self) -> None:
+        between(self.alpha, 0, 1, name="alpha")
+
+
 @register("Holm")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Holm:
+class Holm(_Levelled):
     """Holm's step-down correction: the chance of any false rejection in the family is at most `alpha`.
 
     Parameters
@@ -45,9 +56,6 @@ class Holm:
     """
 
     alpha: float = 0.05
-
-    def __post_init__(self) -> None:
-        between(self.alpha, 0, 1, name="alpha")
 
     def adjust(self, p_values: Sequence[float]) -> tuple[float, ...]:
         """Return adjusted p-values in the order given: reject where they are at most `alpha`.
@@ -68,7 +76,7 @@ class Holm:
 
 @register("Bonferroni")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bonferroni:
+class Bonferroni(_Levelled):
     """Bonferroni's correction: each p-value times the number of hypotheses.
 
     Examples
@@ -79,9 +87,6 @@ class Bonferroni:
 
     alpha: float = 0.05
 
-    def __post_init__(self) -> None:
-        between(self.alpha, 0, 1, name="alpha")
-
     def adjust(self, p_values: Sequence[float]) -> tuple[float, ...]:
         """Return adjusted p-values in the order given; see :meth:`Holm.adjust`."""
         values = checked_p_values(p_values)
@@ -90,7 +95,7 @@ class Bonferroni:
 
 @register("Hochberg")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hochberg:
+class Hochberg(_Levelled):
     """Hochberg's step-up correction: Holm's steps, from the largest p-value down.
 
     Never milder than asked where the tests are independent or positively dependent, as those of several arms against
@@ -113,9 +118,6 @@ class Hochberg:
 
     alpha: float = 0.05
 
-    def __post_init__(self) -> None:
-        between(self.alpha, 0, 1, name="alpha")
-
     def adjust(self, p_values: Sequence[float]) -> tuple[float, ...]:
         """Return adjusted p-values in the order given; see :meth:`Holm.adjust`."""
         values = checked_p_values(p_values)
@@ -125,7 +127,7 @@ class Hochberg:
 
 @register("Hommel")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hommel:
+class Hommel(_Levelled):
     """Hommel's correction: Simes' test of every subset of the family; at least as powerful as Hochberg's.
 
     It holds where Hochberg's does.
@@ -146,9 +148,6 @@ class Hommel:
     """
 
     alpha: float = 0.05
-
-    def __post_init__(self) -> None:
-        between(self.alpha, 0, 1, name="alpha")
 
     def adjust(self, p_values: Sequence[float]) -> tuple[float, ...]:
         """Return adjusted p-values in the order given; see :meth:`Holm.adjust`."""
@@ -171,7 +170,7 @@ class Hommel:
 
 @register("BenjaminiHochberg")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BenjaminiHochberg:
+class BenjaminiHochberg(_Levelled):
     """Benjamini and Hochberg's step-up: among the rejections at most a share `alpha` is expected to be false.
 
     For independent or positively dependent tests. It allows more errors than a family-wise correction, and is meant for
@@ -194,9 +193,6 @@ class BenjaminiHochberg:
 
     alpha: float = 0.05
 
-    def __post_init__(self) -> None:
-        between(self.alpha, 0, 1, name="alpha")
-
     def adjust(self, p_values: Sequence[float]) -> tuple[float, ...]:
         """Return adjusted p-values (q-values) in the order given; see :meth:`Holm.adjust`."""
         values = checked_p_values(p_values)
@@ -205,7 +201,7 @@ class BenjaminiHochberg:
 
 @register("BenjaminiYekutieli")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BenjaminiYekutieli:
+class BenjaminiYekutieli(_Levelled):
     """Benjamini and Yekutieli's step-up: the false discovery rate under any dependence.
 
     Parameters
@@ -224,9 +220,6 @@ class BenjaminiYekutieli:
     """
 
     alpha: float = 0.05
-
-    def __post_init__(self) -> None:
-        between(self.alpha, 0, 1, name="alpha")
 
     def adjust(self, p_values: Sequence[float]) -> tuple[float, ...]:
         """Return adjusted p-values (q-values) in the order given; see :meth:`Holm.adjust`."""
